@@ -1,0 +1,1 @@
+"""What the agent can send with: one module for each kind of radio."""

@@ -1,0 +1,107 @@
+"""The agent's settings, read once from the environment and checked before anything starts."""
+
+import logging
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agent.errors import SettingsError
+
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Time limits of the protocol's phone side, in seconds."""
+
+    connect_s: float = 10.0
+    """For the connection to open, and again for `welcome`."""
+
+    send_s: float = 10.0
+    """For one frame to leave."""
+
+    take_s: float = 5.0
+    """For `taken`; without it nothing is sent."""
+
+    ready_s: float = 10.0
+    """For `jobs`, and how long an idle phone waits before it asks again unasked."""
+
+    ack_s: float = 15.0
+    """For `ack`; then the same frame is sent again."""
+
+    flush_s: float = 5.0
+    """For the last receipts and reports of an agent that is told to stop."""
+
+    lasted_s: float = 5.0
+    """A session this long resets the back-off."""
+
+    backoff_base_s: float = 0.2
+    backoff_cap_s: float = 30.0
+    keep_s: float = 7 * 86_400.0
+    """How long the journal remembers what is settled and acknowledged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that the agent is told from outside."""
+
+    url: str
+    enrolment_key: str | None = field(default=None, repr=False)
+    home: Path
+    name: str
+    delay_ms: int = 20
+    delivery_ms: int = 100
+    failure_rate: float = 0.0
+    log_level: int = logging.INFO
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Settings from SMSFLEET_* variables; raises SettingsError naming the one that is wrong."""
+        env = os.environ if environ is None else environ
+        name = env.get("SMSFLEET_PHONE_NAME") or "phone-1"
+        home = env.get("SMSFLEET_PHONE_HOME")
+        return cls(
+            url=_url(env),
+            enrolment_key=env.get("SMSFLEET_PHONE_ENROLMENT_KEY") or None,
+            home=Path(home) if home else Path(env.get("SMSFLEET_HOME") or ".smsfleet") / "phones" / name,
+            name=name,
+            delay_ms=int(_number(env, "SMSFLEET_PHONE_DELAY_MS", 20, 600_000)),
+            delivery_ms=int(_number(env, "SMSFLEET_PHONE_DELIVERY_MS", 100, 86_400_000)),
+            failure_rate=_number(env, "SMSFLEET_PHONE_FAILURE_RATE", 0, 1),
+            log_level=_level(env),
+        )
+
+
+def _url(env: Mapping[str, str]) -> str:
+    url = env.get("SMSFLEET_PHONE_URL", "")
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise SettingsError("SMSFLEET_PHONE_URL must be ws:// or wss://host[:port]/phone/v1/socket.")
+    return url
+
+
+def _number(env: Mapping[str, str], name: str, default: float, top: float) -> float:
+    text = env.get(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= top:
+        raise SettingsError(f"{name} must be a number from 0 to {top:g}, not {text!r}.")
+    return value
+
+
+def _level(env: Mapping[str, str]) -> int:
+    text = (env.get("SMSFLEET_LOG_LEVEL") or "INFO").upper()
+    if text not in _LEVELS:
+        raise SettingsError(f"SMSFLEET_LOG_LEVEL must be one of {', '.join(_LEVELS)}, not {text!r}.")
+    level: int = getattr(logging, text)
+    return level

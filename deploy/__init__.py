@@ -1,0 +1,1 @@
+"""How SMSFleet is run: on one machine (local), in containers and on clusters."""

@@ -1,0 +1,137 @@
+"""What an installation tells about itself in files: run.json, credentials.json, and how to connect to its servers."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.local.errors import LocalError
+from deploy.local.paths import Home, write_private
+from deploy.local.processes import Mark, started
+
+
+@dataclass
+class Running:
+    """One process of run.json; a pid of 0 while it is down."""
+
+    name: str
+    pid: int = 0
+    restarts: int = 0
+    health_url: str | None = None
+    metrics_url: str | None = None
+    started: str = ""
+    """Tells this process from a later one with the same number."""
+    stop_signal: int = 15
+
+    @property
+    def mark(self) -> Mark:
+        """What to recognise the process by."""
+        return Mark(self.pid, self.started)
+
+
+@dataclass
+class Run:
+    """The content of run.json: scripts rely on pid, base_url and services."""
+
+    pid: int
+    base_url: str
+    started: str
+    ready: bool = False
+    services: list[Running] = field(default_factory=list)
+    phones: list[Running] = field(default_factory=list)
+    servers: list[Running] = field(default_factory=list)
+
+    @property
+    def mark(self) -> Mark:
+        """What to recognise the supervisor by."""
+        return Mark(self.pid, self.started)
+
+    @property
+    def everyone(self) -> list[Running]:
+        """All processes below the supervisor, in the order in which they are stopped."""
+        return [*self.phones, *self.services, *self.servers]
+
+    def save(self, home: Home) -> None:
+        """Write run.json, whole or not at all."""
+        write_private(home.run, json.dumps(asdict(self), indent=2) + "\n")
+
+
+def new_run(base_url: str) -> Run:
+    """Return the state of a supervisor that is this process."""
+    return Run(os.getpid(), base_url, started(os.getpid()))
+
+
+def read_run(home: Home) -> Run | None:
+    """Return what run.json tells, whether or not it is still true; None when there is none that can be read."""
+    try:
+        told: dict[str, Any] = json.loads(home.run.read_text())
+        groups = {name: [Running(**each) for each in told.pop(name)] for name in ("services", "phones", "servers")}
+        return Run(**told, **groups)
+    except FileNotFoundError:
+        return None
+    except PermissionError as problem:
+        raise LocalError(f"{home.path} belongs to another user: run as that user") from problem
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def read_credentials(home: Home) -> dict[str, str]:
+    """Return the content of credentials.json; {} before the first start has finished."""
+    try:
+        told = json.loads(home.credentials.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as problem:
+        raise LocalError(f"{home.credentials} cannot be read ({problem}): restore it from a backup") from problem
+    return {str(name): str(value) for name, value in told.items()}
+
+
+def write_credentials(home: Home, values: Mapping[str, str]) -> None:
+    """Write credentials.json (0600), keeping names that are there already and not given anew."""
+    write_private(home.credentials, json.dumps({**read_credentials(home), **values}, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Connections:
+    """How programs that act for the operator reach the servers of an installation."""
+
+    database_url: str
+    nats_url: str
+    redis_url: str
+    nats_nkey_files: dict[str, str] = field(default_factory=dict)
+    """The private key file of each role (provision, gateway, ..., cli); empty for an external NATS without keys."""
+
+    def save(self, home: Home) -> None:
+        """Write them where `connections` finds them (0600)."""
+        write_private(_connections_file(home), json.dumps(asdict(self), indent=2) + "\n")
+
+
+def connections(home: Home) -> Connections:
+    """Return how to reach the servers: the environment's URLs where set, else those of the last start.
+
+    Raise LocalError when neither tells where the servers are.
+    """
+    try:
+        kept: dict[str, Any] = json.loads(_connections_file(home).read_text())
+    except (OSError, ValueError):
+        kept = {}
+    urls = {
+        name: os.environ.get(f"SMSFLEET_{name.upper()}", "") or str(kept.get(name, ""))
+        for name in ("database_url", "nats_url", "redis_url")
+    }
+    if not urls["database_url"] and not urls["nats_url"]:
+        raise LocalError(f"there is no installation in {home.path}: run `make up`, or set SMSFLEET_HOME")
+    given = os.environ.get("SMSFLEET_NATS_NKEY_FILE", "")
+    if os.environ.get("SMSFLEET_NATS_URL") or given:
+        from deploy.local.credentials import NATS_ROLES
+
+        keys = {role: given for role in NATS_ROLES} if given else {}
+    else:
+        keys = dict(kept.get("nats_nkey_files", {}))
+    return Connections(**urls, nats_nkey_files=keys)
+
+
+def _connections_file(home: Home) -> Path:
+    return home.secrets / "connections.json"

@@ -1,0 +1,1 @@
+"""What more than one service needs: contracts, model, bus, database, security, runtime."""

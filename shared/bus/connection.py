@@ -1,0 +1,78 @@
+"""Opens the NATS connection the same way everywhere: it reconnects for ever and says when it is closed for good."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import nats
+import structlog
+from nats.aio.client import Client
+
+from shared.errors import Startup
+from shared.runtime.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+OnEvent = Callable[[], Awaitable[None]]
+
+
+async def _nothing() -> None:
+    return None
+
+
+def connect_options(name: str, closed: OnEvent, reconnected: OnEvent = _nothing) -> dict[str, Any]:
+    """nats-py's options for a service: reconnect for ever, notice a dead peer within 30 s, buffer nothing.
+
+    `closed` is called when the client has given up for good; its owner must then end the process, because a
+    subscriber would spin on a closed connection.
+    """
+
+    async def on_error(error: Exception) -> None:
+        log.debug("nats error", error=repr(error))
+
+    async def on_disconnected() -> None:
+        log.warning("nats disconnected")
+
+    async def on_reconnected() -> None:
+        log.info("nats reconnected")
+        await reconnected()
+
+    return {
+        "name": name,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.2,
+        "connect_timeout": 5,
+        "ping_interval": 15,
+        "max_outstanding_pings": 2,
+        "pending_size": -1,
+        "inbox_prefix": f"_INBOX_{name}",
+        "allow_reconnect": True,
+        "error_cb": on_error,
+        "closed_cb": closed,
+        "disconnected_cb": on_disconnected,
+        "reconnected_cb": on_reconnected,
+    }
+
+
+@contextlib.asynccontextmanager
+async def connected(
+    settings: ServiceSettings, name: str, closed: OnEvent = _nothing, reconnected: OnEvent = _nothing
+) -> AsyncIterator[Client]:
+    """A NATS connection for the context's time. Raises Startup when there is no server that lets us in."""
+    options = connect_options(name, closed, reconnected)
+    if settings.nats_nkey_file:
+        options["nkeys_seed"] = settings.nats_nkey_file
+    try:
+        client = await nats.connect(settings.nats_url, **options)
+    except Exception as error:
+        raise Startup(f"NATS does not answer at {_without_secrets(settings.nats_url)}: {error!r}") from error
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            await client.close()
+
+
+def _without_secrets(url: str) -> str:
+    scheme, _, rest = url.rpartition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if scheme else rest.rpartition("@")[2]

@@ -1,0 +1,139 @@
+"""The one batch consumer: envelopes in, items to one store call, acks after its commit, poison isolated to the item."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+
+from shared.bus.batching import Batcher
+from shared.bus.worker import undecoded
+from shared.contracts.envelope import MAX_ITEMS, decode_envelope
+from shared.contracts.registry import Durable
+
+log = structlog.get_logger()
+
+Item = TypeVar("Item")
+
+FETCH = 16
+"""Envelopes asked for at once; the next fetch waits until all of them are stored."""
+
+LONGEST_PAUSE_S = 2.0
+"""Longest wait between two tries while the surroundings are away."""
+
+IN_FLIGHT_S = 3600.0
+"""A batch may wait this long for its surroundings; then the message is left to redelivery."""
+
+
+class BatchConsumer(Generic[Item]):
+    """Feeds one durable consumer's items to `store`, many at once.
+
+    `store` must be idempotent. An error that `is_item_error` recognises is an item's own: the batch is halved until
+    the bad item stands alone and goes to `bury`. Any other error is the surroundings': the batch is tried again until
+    it succeeds, nothing is fetched meanwhile, and what is held is kept alive.
+    """
+
+    def __init__(
+        self,
+        durable: Durable,
+        kind: type[Item],
+        *,
+        store: Callable[[list[Item]], Awaitable[object]],
+        bury: Callable[[Item | bytes, str], Awaitable[object]],
+        is_item_error: Callable[[Exception], bool],
+    ) -> None:
+        """`bury` gets the item (its bytes, when they could not be decoded) and the reason."""
+        self._durable = durable
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._store = store
+        self._bury = bury
+        self._is_item_error = is_item_error
+        self._batcher: Batcher[list[bytes], None] = Batcher(self._process, fits=_up_to_items, bound=4 * FETCH)
+
+    def subscribe(self, broker: NatsBroker) -> None:
+        """Declares the subscriber; it starts with the broker. `run()` must be running too."""
+        broker.subscriber(
+            self._durable.subject,
+            durable=self._durable.name,
+            stream=JStream(self._durable.stream.name, declare=False),
+            pull_sub=PullSub(batch_size=FETCH, timeout=2.0),
+            decoder=undecoded,
+            title=self._durable.name,
+            description=f"Consumes {self._durable.stream.name} in batches.",
+        )(self._handle)
+
+    async def run(self) -> None:
+        """Stores batches until cancelled."""
+        await self._batcher.run()
+
+    async def _handle(self, message: NatsMessage) -> None:
+        try:
+            items = decode_envelope(message.body)
+        except msgspec.DecodeError as error:
+            await self._until_done(lambda: self._bury(message.body, f"not an envelope: {error}"))
+            await message.ack()
+            return
+        alive = asyncio.create_task(self._keep_alive(message))
+        try:
+            await self._batcher.add(items, timeout=IN_FLIGHT_S)
+        finally:
+            alive.cancel()
+        await message.ack()
+
+    async def _keep_alive(self, message: NatsMessage) -> None:
+        while True:
+            await asyncio.sleep(self._durable.ack_wait_s / 3)
+            try:
+                await message.in_progress()
+            except Exception as error:
+                log.debug("keeping alive failed", error=repr(error))
+
+    async def _process(self, envelopes: list[list[bytes]]) -> Sequence[None]:
+        items: list[Item] = []
+        for raw in (raw for envelope in envelopes for raw in envelope):
+            try:
+                items.append(self._decoder.decode(raw))
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                reason = f"cannot be decoded: {error}"
+                await self._until_done(lambda raw=raw, reason=reason: self._bury(raw, reason))  # type: ignore[misc]
+        if items:
+            await self._store_or_halve(items)
+        return [None] * len(envelopes)
+
+    async def _store_or_halve(self, items: list[Item]) -> None:
+        try:
+            await self._until_done(lambda: self._store(items))
+        except Exception as error:
+            if len(items) == 1:
+                log.warning("item rejected", durable=self._durable.name, error=type(error).__name__)
+                reason = f"{type(error).__name__}: {error}"
+                await self._until_done(lambda: self._bury(items[0], reason))
+                return
+            middle = len(items) // 2
+            await self._store_or_halve(items[:middle])
+            await self._store_or_halve(items[middle:])
+
+    async def _until_done(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Calls until it succeeds. Raises only an item's own error."""
+        pause = 0.05
+        while True:
+            try:
+                await call()
+                return
+            except Exception as error:
+                if self._is_item_error(error):
+                    raise
+                log.warning("surroundings away", durable=self._durable.name, error=repr(error)[:300])
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _up_to_items(envelopes: object) -> int:
+    count = total = 0
+    for envelope in envelopes:  # type: ignore[attr-defined]
+        if count and total + len(envelope) > MAX_ITEMS:
+            break
+        count, total = count + 1, total + len(envelope)
+    return count

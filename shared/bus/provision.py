@@ -1,0 +1,71 @@
+"""Makes the streams and consumers that the registry declares; the only code that may. Run it again at will."""
+
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import NotFoundError
+
+from shared.contracts.registry import DURABLES, STREAMS, Durable, Stream
+from shared.errors import Startup
+
+log = structlog.get_logger()
+
+DEFAULT_STORE_BYTES = 1 << 30
+"""What the streams share when the server's own limit is not known, in bytes."""
+
+
+async def provision(client: Client, replicas: int = 1) -> None:
+    """Creates or updates every stream and consumer. Raises Startup when the server refuses."""
+    jetstream = client.jetstream(timeout=10)
+    account = await jetstream.account_info()
+    limit = account.limits.max_storage
+    store = limit if limit and limit > 0 else DEFAULT_STORE_BYTES
+    for stream in STREAMS:
+        await _stream(jetstream, stream, int(store * stream.share), replicas)
+    for durable in DURABLES:
+        await _durable(jetstream, durable, replicas)
+
+
+async def _stream(jetstream: JetStreamContext, stream: Stream, max_bytes: int, replicas: int) -> None:
+    config = StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=RetentionPolicy.WORK_QUEUE,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=max_bytes,
+        max_msg_size=1024 * 1024,
+        num_replicas=replicas,
+        duplicate_window=120,
+    )
+    try:
+        await jetstream.stream_info(stream.name)
+        await jetstream.update_stream(config)
+    except NotFoundError:
+        await jetstream.add_stream(config)
+    except Exception as error:
+        raise Startup(f"NATS refuses the stream {stream.name}: {error}") from error
+    log.info("stream ready", stream=stream.name, max_bytes=max_bytes, replicas=replicas)
+
+
+async def _durable(jetstream: JetStreamContext, durable: Durable, replicas: int) -> None:
+    config = ConsumerConfig(
+        durable_name=durable.name,
+        filter_subject=durable.subject,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=durable.ack_wait_s,
+        max_deliver=-1,
+        max_ack_pending=durable.max_ack_pending,
+        deliver_policy=DeliverPolicy.ALL,
+        num_replicas=replicas,
+    )
+    await jetstream.add_consumer(durable.stream.name, config)

@@ -1,0 +1,111 @@
+"""Request/reply over NATS: the asking side and the answering side, both typed by the registry."""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic
+
+import msgspec
+import nats.errors
+import structlog
+from faststream.nats import NatsBroker, NatsMessage
+from nats.aio.client import Client
+
+from shared.bus.worker import undecoded
+from shared.contracts.registry import Reply, Request, Rpc
+from shared.contracts.rpc import RpcError
+from shared.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    SmsFleetError,
+    StaleSession,
+    Unavailable,
+)
+
+log = structlog.get_logger()
+
+MAX_WAITING_REQUESTS = 256
+"""Requests of one responder that run at once; more wait in NATS' own bounded buffers."""
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class RpcClient:
+    """Asks the owners of the rows."""
+
+    def __init__(self, client: Client) -> None:
+        """Uses this connection."""
+        self._client = client
+        self._decoders: dict[str, msgspec.msgpack.Decoder[object]] = {}
+
+    async def ask(self, contract: Rpc[Request, Reply], request: Request, timeout: float = 5.0) -> Reply:
+        """The owner's reply. `timeout` in seconds.
+
+        Raises Unavailable when nobody answers in time, or the error that the owner answered with.
+        """
+        decoder = self._decoders.get(contract.subject)
+        if decoder is None:
+            decoder = msgspec.msgpack.Decoder(contract.reply | RpcError)
+            self._decoders[contract.subject] = decoder
+        try:
+            answer = await self._client.request(contract.subject, _encode(request), timeout=timeout)
+        except (nats.errors.Error, OSError, TimeoutError) as error:
+            raise Unavailable(f"The {contract.service} service does not answer.") from error
+        reply = decoder.decode(answer.data)
+        if isinstance(reply, RpcError):
+            raise _as_error(reply)
+        if not isinstance(reply, contract.reply):
+            raise TypeError(f"unexpected reply to {contract.subject}")
+        return reply
+
+
+class Responder(Generic[Request, Reply]):
+    """Answers one question: decodes, calls, turns errors into replies."""
+
+    def __init__(
+        self,
+        contract: Rpc[Request, Reply],
+        answer: Callable[[Request], Awaitable[Reply]],
+        is_surroundings_error: Callable[[Exception], bool],
+    ) -> None:
+        """`is_surroundings_error` tells what means "away for the moment" (Postgres, above all)."""
+        self._contract = contract
+        self._answer = answer
+        self._is_surroundings_error = is_surroundings_error
+        self._decoder = msgspec.msgpack.Decoder(contract.request)
+
+    def subscribe(self, broker: NatsBroker) -> None:
+        """Declares the subscriber in the service's queue group; it starts with the broker."""
+        broker.subscriber(
+            self._contract.subject,
+            queue=self._contract.service,
+            max_workers=MAX_WAITING_REQUESTS,
+            decoder=undecoded,
+            title=self._contract.subject,
+            description=(self._contract.request.__doc__ or "").strip(),
+        )(self._handle)
+
+    async def _handle(self, message: NatsMessage) -> bytes:
+        try:
+            return _encode(await self._answer(self._decoder.decode(message.body)))
+        except SmsFleetError as error:
+            return _encode(RpcError(error.code, str(error)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _encode(RpcError(Invalid.code, f"The request cannot be decoded: {error}"))
+        except Exception as error:
+            if self._is_surroundings_error(error):
+                log.warning("surroundings away", rpc=self._contract.subject, error=repr(error)[:300])
+                return _encode(RpcError(Unavailable.code, "The database does not answer."))
+            log.exception("rpc failed", rpc=self._contract.subject)
+            return _encode(RpcError(SmsFleetError.code, "Something went wrong inside; the log says more."))
+
+
+def _as_error(reply: RpcError) -> SmsFleetError:
+    for kind in (NotFound, Forbidden, StaleSession, Unavailable):
+        if reply.code == kind.code:
+            return kind(reply.message)
+    if reply.code == SmsFleetError.code:
+        return SmsFleetError(reply.message)
+    if reply.code.startswith(("invalid", "missing")):
+        return Invalid(reply.message, code=reply.code)
+    return Conflict(reply.message, code=reply.code)

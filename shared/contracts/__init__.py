@@ -1,0 +1,1 @@
+"""Everything that services say to each other, declared once as versioned msgspec structs."""

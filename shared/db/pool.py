@@ -1,0 +1,80 @@
+"""Opens Postgres pools the same way everywhere, with a bound on everything that could hang, and reads its errors."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+import structlog
+
+from shared.errors import Startup
+from shared.runtime.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+Pool = asyncpg.Pool
+Connection = asyncpg.Connection
+
+STATEMENT_TIMEOUT_S = 10
+"""No statement and no transaction holds anything for longer than this many seconds."""
+
+COMMAND_TIMEOUT_S = STATEMENT_TIMEOUT_S + 2
+"""When the client gives up on a server that does not even say that it timed out."""
+
+_ITEM_CLASSES = ("22", "23")
+"""SQLSTATE classes that are an item's own fault: data exception, integrity violation."""
+
+
+@contextlib.asynccontextmanager
+async def connected_pool(
+    settings: ServiceSettings, name: str, *, size: int = 8, patience_s: float = 15.0
+) -> AsyncIterator[Pool]:
+    """A pool for the context's time; its connections carry the service's name.
+
+    Waits up to `patience_s` seconds for the first connection. Raises Startup when there is none.
+    """
+    pool = asyncpg.create_pool(
+        settings.database_url,
+        min_size=1,
+        max_size=size,
+        command_timeout=COMMAND_TIMEOUT_S,
+        timeout=5,
+        server_settings={
+            "application_name": f"smsfleet-{name}",
+            "statement_timeout": str(STATEMENT_TIMEOUT_S * 1000),
+            "transaction_timeout": str(STATEMENT_TIMEOUT_S * 1000),
+            "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_S * 1000),
+            "timezone": "UTC",
+            "jit": "off",
+        },
+    )
+    deadline = asyncio.get_running_loop().time() + patience_s
+    while True:
+        try:
+            await pool
+            break
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Startup(f"Postgres does not answer: {type(error).__name__}: {error}") from error
+        await asyncio.sleep(0.2)
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), 10)
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            pool.terminate()
+
+
+def is_item_error(error: Exception) -> bool:
+    """Whether Postgres (or its client, while encoding) refused this very data, whatever the surroundings."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(_ITEM_CLASSES)
+    return isinstance(error, (UnicodeError, OverflowError, asyncpg.DataError))
+
+
+def is_surroundings_error(error: Exception) -> bool:
+    """Whether the error means that Postgres is away, overloaded or restarting, so that a later try may succeed."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(("08", "40", "53", "55", "57", "58"))
+    return isinstance(error, (OSError, TimeoutError, asyncpg.InterfaceError, ConnectionError))

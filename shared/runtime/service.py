@@ -1,0 +1,66 @@
+"""Starts a service, waits for a signal or a failure, and stops it in order; the same for all four."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+import uvloop
+
+from shared.errors import Startup
+from shared.runtime.logging import configure_logging
+from shared.runtime.operations import Health, operations_app, serving
+from shared.runtime.settings import ServiceSettings, load
+from shared.runtime.tasks import Tasks
+
+log = structlog.get_logger()
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+class Service:
+    """What a running service hands to its runner: its checks and its background tasks."""
+
+    def __init__(self) -> None:
+        """Has no checks and no tasks yet."""
+        self.health = Health()
+        self.tasks = Tasks()
+
+
+Opener = Callable[[S], contextlib.AbstractAsyncContextManager[Service]]
+"""Opens everything a service needs, yields it ready to work, closes it in reverse order."""
+
+
+def run_service(name: str, kind: type[S], opener: Opener[S]) -> int:
+    """Runs a service until SIGTERM or SIGINT. Returns the exit code: 0 stopped, 1 failed (one line says why)."""
+    try:
+        settings = load(kind, os.environ)
+        configure_logging(name, settings.log_level)
+        return uvloop.run(_run(name, settings, opener))
+    except Startup as error:
+        print(f"smsfleet {name}: {error}", file=sys.stderr)
+        return 1
+
+
+async def _run(name: str, settings: S, opener: Opener[S]) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with (
+        opener(settings) as service,
+        serving(operations_app(service.health), "127.0.0.1", settings.metrics_port) as port,
+    ):
+        log.info("started", operations_port=port, pid=os.getpid())
+        waits = [asyncio.create_task(event.wait()) for event in (stop, service.tasks.failed)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        failed = service.tasks.failed.is_set()
+        log.info("stopping", failed=failed)
+    log.info("stopped")
+    return 1 if failed else 0

@@ -1,0 +1,51 @@
+"""Reads SMSFLEET_* variables into frozen structs, once, at start; nothing else reads the environment."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar
+
+import msgspec
+
+from shared.errors import Startup
+
+PREFIX = "SMSFLEET_"
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service needs. Field `x_y` is the variable SMSFLEET_X_Y (docs/interfaces.md has the table)."""
+
+    nats_url: str
+    database_url: str
+    redis_url: str | None = None
+    nats_nkey_file: str | None = None
+    secret_key: str | None = None
+    mode: Literal["local", "production"] = "local"
+    metrics_port: int = 0
+    log_level: str = "info"
+
+    def secret(self) -> str:
+        """The installation's secret. Raises Startup when there is none."""
+        if not self.secret_key:
+            raise Startup("SMSFLEET_SECRET_KEY is not set; make one with: openssl rand -hex 32")
+        return self.secret_key
+
+
+def load(kind: type[S], environ: Mapping[str, str]) -> S:
+    """The settings of this kind from the environment; empty variables count as absent.
+
+    Raises Startup naming the variable that is missing or wrong.
+    """
+    values = {
+        field.name: value
+        for field in msgspec.structs.fields(kind)
+        if (value := environ.get(PREFIX + field.name.upper(), "")) != ""
+    }
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        for field in msgspec.structs.fields(kind):
+            text = text.replace(f"`$.{field.name}`", PREFIX + field.name.upper())
+            text = text.replace(f"`{field.name}`", PREFIX + field.name.upper())
+        raise Startup(f"The settings are not valid: {text}") from error

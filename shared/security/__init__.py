@@ -1,0 +1,1 @@
+"""Secrets: making them, hashing them, deriving keys."""

@@ -1,0 +1,84 @@
+"""Real Postgres, NATS and Valkey for tests, by the same code that runs them for users."""
+
+import asyncio
+import contextlib
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local import placement, servers
+from deploy.local.errors import LocalError
+from deploy.local.paths import Home
+from deploy.local.processes import Program, spawn, stop
+from deploy.local.server_logs import size, why_it_failed
+
+START_S = 60.0
+"""How long the three servers may take on a busy machine."""
+
+
+@dataclass
+class Servers:
+    """Running servers of this test run's own."""
+
+    database_url: str
+    """`postgresql://...@/smsfleet?host=<folder>`; its role may create and drop databases."""
+    nats_url: str
+    nats_nkey_seed: Path
+    """File with the key of the role `cli`; `nats_nkey_files` has one for each role."""
+    redis_url: str
+    nats_nkey_files: dict[str, Path]
+    home: Path
+    programs: dict[str, Program] = field(default_factory=dict)
+    processes: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
+
+    async def start(self, name: str) -> None:
+        """Start `postgres`, `nats` or `valkey` and wait until it answers; raise LocalError if it does not."""
+        program = self.programs[name]
+        begins = size(program.log)
+        process = self.processes[name] = spawn(program)
+        deadline = time.monotonic() + START_S
+        while not await program.ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise LocalError(why_it_failed(name, program.log, begins, None, process.poll()))
+            await asyncio.sleep(0.03)
+
+    async def stop_one(self, name: str) -> None:
+        """Stop one server in good order and wait for its end."""
+        program = self.programs[name]
+        await stop(self.processes[name], program.stop_signal, program.stop_after_s)
+
+    async def kill(self, name: str) -> None:
+        """kill -9 one server and wait for its end."""
+        process = self.processes[name]
+        process.kill()
+        await asyncio.to_thread(process.wait, 10)
+
+    async def stop(self) -> None:
+        """Stop all servers; what Postgres kept outside `home` (as root) goes too."""
+        await asyncio.gather(*(self.stop_one(name) for name in self.processes))
+        with contextlib.suppress(OSError, LocalError):
+            shutil.rmtree(placement.outside_area(Home(self.home)), ignore_errors=True)
+
+
+async def start_servers(home: Path) -> Servers:
+    """Start one set of embedded servers below `home` (made where missing) and return when all three answer."""
+    place = Home(home)
+    place.make()
+    installed = await servers.install(place, say=lambda _: None, external={})
+    running = Servers(
+        database_url=installed.database_url,
+        nats_url=installed.nats_url,
+        nats_nkey_seed=installed.nats_nkey_files["cli"],
+        redis_url=installed.redis_url,
+        nats_nkey_files=dict(installed.nats_nkey_files),
+        home=home,
+        programs={program.name: program for program in installed.programs},
+    )
+    try:
+        await asyncio.gather(*(running.start(name) for name in running.programs))
+    except BaseException:
+        await running.stop()
+        raise
+    return running
