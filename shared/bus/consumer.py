@@ -72,7 +72,8 @@ class BatchConsumer(Generic[Item]):
         try:
             items = decode_envelope(message.body)
         except msgspec.DecodeError as error:
-            await self._until_done(lambda: self._bury(message.body, f"not an envelope: {error}"))
+            reason = f"not an envelope: {error}"
+            await self._until_done(lambda: self._bury(message.body, reason))
             await message.ack()
             return
         alive = asyncio.create_task(self._keep_alive(message))

@@ -57,14 +57,10 @@ class Publisher:
             await self.publish_envelope([])
 
     def state(self) -> str:
-        """ "ok" if the last publish of the last 5 s was stored, else what is wrong (a readiness check)."""
+        """What readiness says: "ok" if the last publish of the last 5 s was stored, else what is wrong."""
         if self._last_failed > self._last_ok:
             return "publishing fails"
-        return (
-            "ok"
-            if time.monotonic() - self._last_ok < ENVELOPE_DEADLINE_S + 2
-            else "nothing was published yet"
-        )
+        return "ok" if time.monotonic() - self._last_ok < ENVELOPE_DEADLINE_S + 2 else "nothing was published yet"
 
     async def _publish_batch(self, items: list[bytes]) -> Sequence[None]:
         await self._send(encode_envelope(items))

@@ -1,6 +1,8 @@
 """A FastStream broker set up the one way that is safe here, and the AsyncAPI document of what it serves."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -8,12 +10,12 @@ from faststream import AckPolicy, FastStream
 from faststream.nats import NatsBroker, NatsMessage
 from faststream.nats.security import NatsNKey
 from faststream.specification.asyncapi import AsyncAPI
+from nats.aio.client import Client
 
 from shared.bus.connection import OnEvent, connect_options
-from shared.contracts.registry import DURABLES, Durable, contracts
+from shared.contracts.registry import BROADCASTS, DURABLES, contracts
+from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
-
-BatchBody = Callable[[NatsMessage], Awaitable[NatsMessage]]
 
 
 def worker_broker(settings: ServiceSettings, name: str, closed: OnEvent) -> NatsBroker:
@@ -34,6 +36,25 @@ def worker_broker(settings: ServiceSettings, name: str, closed: OnEvent) -> Nats
     )
 
 
+@contextlib.asynccontextmanager
+async def running_broker(broker: NatsBroker, *, patience_s: float = 15.0) -> AsyncIterator[Client]:
+    """The broker's connection while its subscribers run; at the end they finish what they are doing.
+
+    Raises Startup when NATS does not let us in within `patience_s` seconds.
+    """
+    try:
+        async with asyncio.timeout(patience_s):
+            await broker.start()
+    except Exception as error:
+        raise Startup(f"NATS does not let the subscribers start: {error!r}") from error
+    try:
+        yield broker.connection
+    finally:
+        # Draining a connection that is lost raises; what it held comes again.
+        with contextlib.suppress(Exception):
+            await broker.stop()
+
+
 async def undecoded(message: NatsMessage) -> NatsMessage:
     """FastStream's decoder slot, kept empty: the handler decodes."""
     return message
@@ -45,13 +66,14 @@ def asyncapi_document(broker: NatsBroker, title: str, version: str) -> dict[str,
     document: dict[str, Any] = msgspec.json.decode(app.schema.to_specification().to_json())
     document["defaultContentType"] = "application/msgpack"
     schemas: dict[str, Any] = {}
-    durables: dict[str, Durable] = {durable.subject: durable for durable in DURABLES}
+    payloads: dict[str, tuple[type[msgspec.Struct], ...]] = {
+        **{subject: (contract.request,) for subject, contract in contracts().items()},
+        **{subject: (kind,) for subject, kind in BROADCASTS.items()},
+        **{durable.subject: durable.items for durable in DURABLES},
+    }
     for channel in document["channels"].values():
-        address = channel["address"]
-        kinds = durables[address].items if address in durables else (contracts()[address].request,)
-        references, components = msgspec.json.schema_components(
-            kinds, ref_template="#/components/schemas/{name}"
-        )
+        kinds = payloads[channel["address"]]
+        references, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
         schemas |= components
         (message,) = channel["messages"].values()
         name = message["$ref"].removeprefix("#/components/messages/")

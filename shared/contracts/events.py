@@ -15,7 +15,7 @@ EventType = Literal[
 ]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag="event.v1"):
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="contract", tag="event.v1"):
     """One public event. `id` is a UUID, stable over redeliveries; `occurred_at` is Unix seconds.
 
     `message` (20 bytes) is set for sms.* about sent messages, `inbox` for sms.received, `number` is the change's

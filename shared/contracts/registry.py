@@ -59,6 +59,8 @@ REPORT_RECEIVED = "report.received"
 REPORT_DEVICE = "report.device"
 EVENT_ENVELOPE = "event.envelope"
 AUTH_CHANGED = "auth.changed"
+BROADCASTS: dict[str, type[msgspec.Struct]] = {AUTH_CHANGED: rpc.AuthChanged}
+"""What is told to every listener on core NATS and kept nowhere."""
 
 COMMANDS = Stream("COMMANDS", (SUBMIT_SINGLE, SUBMIT_BULK), share=0.35)
 REPORTS = Stream("REPORTS", (REPORT_ATTEMPT, REPORT_RECEIVED, REPORT_DEVICE), share=0.25)

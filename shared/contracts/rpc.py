@@ -322,7 +322,7 @@ class ListDead(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.dead_l
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
-    """An item that could not be stored, and why. `item` is its content (msgpack turned to JSON text) or None in lists."""
+    """An item that could not be stored, and why. `item` is its content as JSON text, None in lists."""
 
     id: int
     source: str

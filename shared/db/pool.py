@@ -13,7 +13,7 @@ from shared.runtime.settings import ServiceSettings
 log = structlog.get_logger()
 
 Pool = asyncpg.Pool
-Connection = asyncpg.Connection
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 STATEMENT_TIMEOUT_S = 10
 """No statement and no transaction holds anything for longer than this many seconds."""
@@ -27,15 +27,16 @@ _ITEM_CLASSES = ("22", "23")
 
 @contextlib.asynccontextmanager
 async def connected_pool(
-    settings: ServiceSettings, name: str, *, size: int = 8, patience_s: float = 15.0
+    settings: ServiceSettings, name: str, *, size: int = 8, patience_s: float | None = 15.0
 ) -> AsyncIterator[Pool]:
     """A pool for the context's time; its connections carry the service's name.
 
-    Waits up to `patience_s` seconds for the first connection. Raises Startup when there is none.
+    Waits up to `patience_s` seconds for the first connection and raises Startup when there is none. None: waits for
+    none, because Postgres may be away; each use connects where it must, or raises what `is_surroundings_error` knows.
     """
     pool = asyncpg.create_pool(
         settings.database_url,
-        min_size=1,
+        min_size=0 if patience_s is None else 1,
         max_size=size,
         command_timeout=COMMAND_TIMEOUT_S,
         timeout=5,
@@ -48,7 +49,7 @@ async def connected_pool(
             "jit": "off",
         },
     )
-    deadline = asyncio.get_running_loop().time() + patience_s
+    deadline = asyncio.get_running_loop().time() + (patience_s or 0)
     while True:
         try:
             await pool

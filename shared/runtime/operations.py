@@ -94,7 +94,7 @@ async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterat
 def operations_app(health: Health) -> Any:
     """The ASGI app of the operations port: /health/live, /health/ready, /metrics."""
 
-    async def app(scope: Scope, receive: Any, send: Any) -> None:
+    async def app(scope: Scope, _receive: Any, send: Any) -> None:
         path = scope.get("path", "")
         content_type = "application/json"
         if path == "/metrics":

@@ -40,13 +40,13 @@ def run_service(name: str, kind: type[S], opener: Opener[S]) -> int:
     try:
         settings = load(kind, os.environ)
         configure_logging(name, settings.log_level)
-        return uvloop.run(_run(name, settings, opener))
+        return uvloop.run(_run(settings, opener))
     except Startup as error:
         print(f"smsfleet {name}: {error}", file=sys.stderr)
         return 1
 
 
-async def _run(name: str, settings: S, opener: Opener[S]) -> int:
+async def _run(settings: S, opener: Opener[S]) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -41,7 +41,7 @@ class Servers:
         deadline = time.monotonic() + START_S
         while not await program.ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise LocalError(why_it_failed(name, program.log, begins, None, process.poll()))
+                raise LocalError(why_it_failed(name, program.log, begins, program.data, process.poll()))
             await asyncio.sleep(0.03)
 
     async def stop_one(self, name: str) -> None:
@@ -63,7 +63,7 @@ class Servers:
 
 
 async def start_servers(home: Path) -> Servers:
-    """Start one set of embedded servers below `home` (made where missing) and return when all three answer."""
+    """Start one set of embedded servers below `home` (made where missing); return when all answer."""
     place = Home(home)
     place.make()
     installed = await servers.install(place, say=lambda _: None, external={})

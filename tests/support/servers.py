@@ -25,9 +25,7 @@ async def running_servers(kind: str, home: Path) -> AsyncIterator[Servers]:
 
         embedded = await start_servers(home)
         try:
-            yield Servers(
-                embedded.database_url, embedded.nats_url, str(embedded.nats_nkey_seed), embedded.redis_url
-            )
+            yield Servers(embedded.database_url, embedded.nats_url, str(embedded.nats_nkey_seed), embedded.redis_url)
         finally:
             await embedded.stop()
     elif kind == "external":

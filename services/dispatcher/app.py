@@ -1,0 +1,110 @@
+"""Puts the dispatcher together: the only place where its parts are made."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from faststream.nats import NatsBroker
+
+from services.dispatcher.consumers import Consumers
+from services.dispatcher.leasing import Leasing
+from services.dispatcher.relay import Relay
+from services.dispatcher.rpc import Answers, responders
+from services.dispatcher.settings import DispatcherSettings
+from services.dispatcher.store.dead import DeadLetters
+from services.dispatcher.store.inbox import Inbox
+from services.dispatcher.store.messages import Messages
+from services.dispatcher.store.outbox import Outbox
+from services.dispatcher.store.partitions import Partitions
+from services.dispatcher.store.phones import Phones
+from services.dispatcher.store.reports import Reports
+from services.dispatcher.store.stories import Stories
+from services.dispatcher.store.work import Work
+from services.dispatcher.sweeper import Sweeper
+from services.dispatcher.wakes import Wakes
+from shared.bus.connection import connected
+from shared.bus.consumer import BatchConsumer
+from shared.bus.publisher import Publisher
+from shared.bus.worker import running_broker, worker_broker
+from shared.contracts import registry
+from shared.db.pool import Pool, connected_pool
+from shared.runtime.health import Freshness
+from shared.runtime.service import Service
+from shared.runtime.signals import Bell
+
+NAME = "dispatcher"
+POOL_SIZE = 12
+
+
+@dataclass
+class Dispatcher:
+    """The dispatcher's parts that have a life of their own."""
+
+    consumers: list[BatchConsumer[Any]]
+    leasing: Leasing
+    relay: Relay
+    sweeper: Sweeper
+    partitions: Partitions
+    publishers: dict[str, Publisher]
+
+
+def assemble(pool: Pool, client: Any, broker: NatsBroker) -> Dispatcher:
+    """Makes every part and declares its subscribers on the broker; starts nothing."""
+    messages, work, phones = Messages(pool), Work(pool), Phones(pool)
+    inbox, dead, partitions = Inbox(pool), DeadLetters(pool), Partitions(pool)
+    outbox_filled = Bell()
+    jetstream = client.jetstream()
+    publishers = {
+        durable.subject: Publisher(jetstream, durable.stream, durable.subject) for durable in registry.DURABLES
+    }
+    wakes = Wakes(client, phones, messages)
+    leasing = Leasing(phones, work, messages, wakes)
+    consumers = Consumers(messages, Reports(pool), inbox, dead, wakes, outbox_filled).all()
+    answers = Answers(phones, Stories(pool), inbox, dead, publishers, outbox_filled)
+    for consumer in consumers:
+        consumer.subscribe(broker)
+    for responder in responders(leasing, answers):
+        responder.subscribe(broker)
+    relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
+    return Dispatcher(
+        consumers, leasing, relay, Sweeper(work, partitions, wakes, outbox_filled), partitions, publishers
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
+    """A working dispatcher for the context's time."""
+    service = Service()
+
+    async def closed() -> None:
+        service.tasks.failed.set()
+
+    async with (
+        connected_pool(settings, NAME, size=POOL_SIZE) as pool,
+        connected(settings, NAME, closed) as client,
+    ):
+        broker = worker_broker(settings, NAME, closed)
+        parts = assemble(pool, client, broker)
+        await parts.partitions.make_ahead()
+        database = Freshness("the database does not answer", 5.0, time.monotonic)
+        service.health.add("database", database.state)
+        service.health.add("nats", lambda: "ok" if client.is_connected else "not connected")
+
+        async def look_at_database() -> None:
+            if await parts.partitions.complete():
+                database.refresh()
+
+        await look_at_database()
+        for index, consumer in enumerate(parts.consumers):
+            service.tasks.start(f"consumer {index}", consumer.run())
+        service.tasks.start("takes", parts.leasing.run())
+        service.tasks.every("database", 1.0, look_at_database)
+        service.tasks.every("relay", 0, parts.relay.tick)
+        parts.sweeper.start(service.tasks)
+        try:
+            async with running_broker(broker):
+                yield service
+        finally:
+            await service.tasks.close()

@@ -1,0 +1,128 @@
+"""Sessions, leases and takes: who may hold which message, and who may send it (architecture, section 4)."""
+
+from collections.abc import Sequence
+
+from services.dispatcher.routing import queues_of
+from services.dispatcher.store.messages import Messages
+from services.dispatcher.store.phones import Phones
+from services.dispatcher.store.work import Asked, LeasedJob, Work
+from services.dispatcher.wakes import Wakes
+from shared.bus.batching import Batcher, at_most
+from shared.contracts.phone import Job
+from shared.contracts.rpc import (
+    CloseSession,
+    Done,
+    Lease,
+    Leased,
+    OpenSession,
+    RenewSessions,
+    SessionOpened,
+    SessionsRenewed,
+    TakeAttempts,
+    TakenAttempts,
+)
+from shared.errors import Forbidden, StaleSession
+from shared.model.ids import MessageId, attempt_id, parse_attempt_id
+
+MAX_PLACES = 100
+"""Most untaken jobs that one SIM may hold."""
+
+TAKES_PER_STATEMENT = 256
+TAKE_TIMEOUT_S = 8.0
+
+
+class Leasing:
+    """Answers phones. `run()` must be running for take() to answer."""
+
+    def __init__(self, phones: Phones, work: Work, messages: Messages, wakes: Wakes) -> None:
+        """Uses these stores; wakes other phones for what a session's end made ready."""
+        self._phones = phones
+        self._work = work
+        self._messages = messages
+        self._wakes = wakes
+        self._channels: dict[tuple[str, int], tuple[str, ...]] = {}
+        self._takes: Batcher[list[Asked], set[tuple[bytes, int]]] = Batcher(
+            self._take_batch, fits=at_most(TAKES_PER_STATEMENT)
+        )
+
+    async def run(self) -> None:
+        """Answers takes, many phones' in one statement, until cancelled."""
+        await self._takes.run()
+
+    async def open_session(self, hello: OpenSession) -> SessionOpened:
+        """A new session of the phone. Raises Forbidden for a deleted device."""
+        opened = await self._phones.open_session(hello)
+        if opened is None:
+            raise Forbidden("This device was removed.")
+        await self._wakes.refresh()
+        await self._wakes.wake_for(opened.freed)
+        return SessionOpened(session=opened.session, again=[_job(job) for job in opened.again])
+
+    async def lease(self, ask: Lease) -> Leased:
+        """Work for each SIM that has room. Raises StaleSession when the session is not the newest."""
+        held = set(ask.held)
+        jobs: list[Job] = []
+        channels = await self._channels_of(ask.device, ask.session)
+        for slot, places in sorted(ask.places.items()):
+            keys = queues_of(ask.account, ask.device, slot, channels)
+            queues = await self._messages.intern(keys)
+            leased = await self._work.lease(
+                ask.account, ask.device, ask.session, slot, queues, max(0, min(places, MAX_PLACES))
+            )
+            if leased is None:
+                raise StaleSession
+            jobs += [job for job in map(_job, leased) if job.attempt not in held]
+        return Leased(jobs)
+
+    async def take(self, ask: TakeAttempts) -> TakenAttempts:
+        """Those of the attempts that are this session's to send, in the order asked."""
+        asked = [
+            Asked(parsed[0], parsed[1], ask.device, ask.session, ask.account)
+            for text in ask.attempts
+            if (parsed := parse_attempt_id(text))
+        ]
+        if not asked:
+            return TakenAttempts([])
+        granted = await self._takes.add(asked, TAKE_TIMEOUT_S)
+        return TakenAttempts(
+            [attempt_id(MessageId(one.message), one.number) for one in asked if (one.message, one.number) in granted]
+        )
+
+    async def renew(self, ask: RenewSessions) -> SessionsRenewed:
+        """Renews all of a gateway's sessions in one statement."""
+        return SessionsRenewed(await self._phones.renew(ask.sessions))
+
+    async def close_session(self, ask: CloseSession) -> Done:
+        """The connection ended: untaken work goes to other phones at once."""
+        self._channels.pop((ask.device, ask.session), None)
+        freed = await self._phones.close_session(ask.account, ask.device, ask.session)
+        await self._wakes.refresh()
+        await self._wakes.wake_for(freed)
+        return Done()
+
+    async def _take_batch(self, asks: list[list[Asked]]) -> Sequence[set[tuple[bytes, int]]]:
+        flat = [one for ask in asks for one in ask]
+        granted = await self._work.take(flat)
+        return [granted & {(one.message, one.number) for one in ask} for ask in asks]
+
+    async def _channels_of(self, device: str, session: int) -> tuple[str, ...]:
+        known = self._channels.get((device, session))
+        if known is None:
+            known = await self._phones.channels(device, session)
+            if known is None:
+                raise StaleSession
+            if len(self._channels) > 100_000:
+                self._channels.clear()
+            self._channels[(device, session)] = known
+        return known
+
+
+def _job(job: LeasedJob) -> Job:
+    return Job(
+        attempt=attempt_id(MessageId(job.message), job.attempt),
+        sim=job.sim,
+        number=job.recipient,
+        text=job.text,
+        valid_until_ms=int(job.valid_until * 1000),
+        channel=job.channel,
+    )

@@ -1,0 +1,114 @@
+"""The questions that the dispatcher answers: each subject of the registry bound to the one who knows."""
+
+import msgspec
+
+from services.dispatcher.leasing import Leasing
+from services.dispatcher.store.dead import DeadLetters, Letter
+from services.dispatcher.store.inbox import Inbox
+from services.dispatcher.store.phones import Phones
+from services.dispatcher.store.stories import Stories
+from shared.bus.publisher import Publisher
+from shared.bus.rpc import Responder
+from shared.contracts import registry, rpc
+from shared.db.pool import is_surroundings_error
+from shared.errors import Conflict, NotFound
+from shared.runtime.signals import Bell
+
+
+class Answers:
+    """Answers about messages, phones and dead letters."""
+
+    def __init__(
+        self,
+        phones: Phones,
+        stories: Stories,
+        inbox: Inbox,
+        dead: DeadLetters,
+        publishers: dict[str, Publisher],
+        outbox_filled: Bell,
+    ) -> None:
+        """`publishers` by subject: where a replayed dead letter goes back to."""
+        self._phones = phones
+        self._stories = stories
+        self._inbox = inbox
+        self._dead = dead
+        self._publishers = publishers
+        self._outbox_filled = outbox_filled
+
+    async def devices(self, ask: rpc.ListDevices) -> rpc.Devices:
+        """The phones of an account."""
+        return rpc.Devices(await self._phones.list(ask.account))
+
+    async def show(self, ask: rpc.ShowMessage) -> rpc.MessageStory:
+        """A message's story. Raises NotFound."""
+        story = await self._stories.show(ask.message, ask.account)
+        if story is None:
+            raise NotFound
+        return story
+
+    async def cancel(self, ask: rpc.CancelMessage) -> rpc.Done:
+        """Cancels what no phone has taken. Raises NotFound, Conflict (`too_late`)."""
+        outcome = await self._stories.cancel(ask.message, ask.account)
+        if outcome == "not_found":
+            raise NotFound
+        if outcome == "too_late":
+            raise Conflict("A phone has it, or it is at rest already.", code="too_late")
+        self._outbox_filled.ring()
+        return rpc.Done()
+
+    async def mark_read(self, ask: rpc.MarkRead) -> rpc.Done:
+        """Marks texts as read."""
+        await self._inbox.mark_read(ask.account, ask.inbox)
+        return rpc.Done()
+
+    async def dead_letters(self, ask: rpc.ListDead) -> rpc.DeadLetters:
+        """Dead letters; with its content where one was asked for."""
+        letters = await self._dead.list(ask.id, max(1, min(ask.limit, 1000)))
+        return rpc.DeadLetters([_shown(letter, with_item=ask.id is not None) for letter in letters])
+
+    async def replay(self, ask: rpc.ReplayDead) -> rpc.Done:
+        """Puts an item back on its stream. Raises NotFound, Conflict (`replayed`), Unavailable."""
+        letters = await self._dead.list(ask.id, 1)
+        if not letters:
+            raise NotFound
+        if not await self._dead.mark_replayed(ask.id):
+            raise Conflict("It was replayed before.", code="replayed")
+        await self._publishers[letters[0].source].publish_envelope([letters[0].item])
+        return rpc.Done()
+
+
+def responders(leasing: Leasing, answers: Answers) -> list[Responder]:  # type: ignore[type-arg]
+    """One responder for each question of the registry that the dispatcher owns."""
+    bound = [
+        (registry.DISPATCHER_HELLO, leasing.open_session),
+        (registry.DISPATCHER_LEASE, leasing.lease),
+        (registry.DISPATCHER_TAKE, leasing.take),
+        (registry.DISPATCHER_RENEW, leasing.renew),
+        (registry.DISPATCHER_CLOSE, leasing.close_session),
+        (registry.DISPATCHER_DEVICE_LIST, answers.devices),
+        (registry.DISPATCHER_MESSAGE_SHOW, answers.show),
+        (registry.DISPATCHER_CANCEL, answers.cancel),
+        (registry.DISPATCHER_MARK_READ, answers.mark_read),
+        (registry.DISPATCHER_DEAD_LIST, answers.dead_letters),
+        (registry.DISPATCHER_DEAD_REPLAY, answers.replay),
+    ]
+    return [Responder(contract, answer, is_surroundings_error) for contract, answer in bound]  # type: ignore[arg-type]
+
+
+def _shown(letter: Letter, *, with_item: bool) -> rpc.DeadLetter:
+    return rpc.DeadLetter(
+        id=letter.id,
+        source=letter.source,
+        account=letter.account,
+        reason=letter.reason,
+        created_at=letter.created_at,
+        replayed_at=letter.replayed_at,
+        item=_as_text(letter.item) if with_item else None,
+    )
+
+
+def _as_text(item: bytes) -> str:
+    try:
+        return msgspec.json.encode(msgspec.msgpack.decode(item)).decode()
+    except (msgspec.DecodeError, UnicodeError, TypeError):
+        return item.hex()

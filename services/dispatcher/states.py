@@ -1,0 +1,91 @@
+"""The life of attempts and messages as pure rules: ranks, folding of reports, numbers of changes."""
+
+from collections.abc import Iterable
+from typing import Final, Literal, NamedTuple
+
+from shared.contracts.reports import AttemptReported
+
+AttemptState = Literal["leased", "taken", "unknown", "canceled", "sent", "failed", "delivered"]
+MessageState = Literal[
+    "scheduled", "queued", "leased", "taken", "sent", "delivered", "failed", "expired", "canceled", "unknown"
+]
+
+RANKED: Final[tuple[AttemptState, ...]] = (
+    "leased",
+    "taken",
+    "unknown",
+    "canceled",
+    "sent",
+    "failed",
+    "delivered",
+)
+"""States of an attempt from the weakest knowledge to the strongest; a report never moves an attempt down."""
+
+CHANGES_PER_ATTEMPT: Final = 16
+"""Room for one attempt's changes in a message's growing change numbers."""
+
+EXPIRED_CHANGE: Final = 8
+CANCELED_CHANGE: Final = 9
+REJECTED_CHANGE: Final = 10
+"""Places, after an attempt's ranks 1 to 7, of the changes that end a message without a report."""
+
+
+def rank(state: AttemptState) -> int:
+    """1 (leased) to 7 (delivered)."""
+    return RANKED.index(state) + 1
+
+
+def change_number(attempt: int, place: int) -> int:
+    """The number of a change within its message: grows with attempts and ranks, the same however often told."""
+    return attempt * CHANGES_PER_ATTEMPT + place
+
+
+class FoldedAttempt(NamedTuple):
+    """All that a batch of reports says of one attempt. Times are Unix seconds, None where nothing was said."""
+
+    message: bytes
+    number: int
+    device: str
+    account: int
+    state: AttemptState
+    reason: str | None
+    unknown_at: float | None
+    canceled_at: float | None
+    sent_at: float | None
+    failed_at: float | None
+    delivered_at: float | None
+
+
+def fold(reports: Iterable[AttemptReported]) -> list[FoldedAttempt]:
+    """One row for each attempt and device, in order of message and number: the highest state, all times.
+
+    A delivery proves a sending: where only `delivered` was told, `sent_at` is its time. Repeated reports of one state
+    keep the earliest time.
+    """
+    grouped: dict[tuple[bytes, int, str, int], list[AttemptReported]] = {}
+    for report in reports:
+        grouped.setdefault((report.message, report.number, report.device, report.account), []).append(report)
+    return [_fold_one(key, grouped[key]) for key in sorted(grouped)]
+
+
+def _fold_one(key: tuple[bytes, int, str, int], reports: list[AttemptReported]) -> FoldedAttempt:
+    times: dict[str, float] = {}
+    for report in reports:
+        times[report.state] = min(report.at, times.get(report.state, report.at))
+    if "delivered" in times:
+        times.setdefault("sent", times["delivered"])
+    strongest = max(reports, key=lambda report: rank(report.state))
+    message, number, device, account = key
+    return FoldedAttempt(
+        message,
+        number,
+        device,
+        account,
+        strongest.state,
+        strongest.reason,
+        times.get("unknown"),
+        times.get("canceled"),
+        times.get("sent"),
+        times.get("failed"),
+        times.get("delivered"),
+    )

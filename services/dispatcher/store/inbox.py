@@ -1,0 +1,55 @@
+"""Texts that phones received, once each, and their read marks."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from shared.contracts.reports import TextReceived
+from shared.db.pool import Pool
+
+
+class Inbox:
+    """Writes the inbox."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Uses this pool."""
+        self._pool = pool
+
+    async def add(self, texts: Sequence[TextReceived]) -> int:
+        """Stores each text once, with its event; returns how many were new."""
+        ordered = sorted(texts, key=lambda text: (text.device, text.fingerprint))
+        count: int = await self._pool.fetchval(
+            _ADD,
+            [text.account for text in ordered],
+            [text.device for text in ordered],
+            [text.sim for text in ordered],
+            [text.number for text in ordered],
+            [text.text for text in ordered],
+            [dt.datetime.fromtimestamp(text.at, dt.UTC) for text in ordered],
+            [text.utc_offset_min for text in ordered],
+            [text.fingerprint for text in ordered],
+        )
+        return count
+
+    async def mark_read(self, account: int, ids: Sequence[int]) -> None:
+        """Marks these texts of the account as read; what is read already stays as it is."""
+        await self._pool.execute(
+            "update inbox set read_at = now() where account_id = $1 and id = any($2) and read_at is null",
+            account,
+            list(ids),
+        )
+
+
+_ADD = """
+with added as (
+    insert into inbox (account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint)
+    select * from unnest(
+        $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::timestamptz[], $7::smallint[], $8::bytea[]
+    )
+    on conflict (device_id, fingerprint) do nothing
+    returning id, account_id, device_id, sim, received_at
+), announced as (
+    insert into outbox (account_id, type, occurred_at, inbox_id, device_id, sim)
+    select account_id, 'sms.received', received_at, id, device_id, sim from added order by id
+)
+select count(*)::int from added
+"""

@@ -1,0 +1,228 @@
+"""Phones, their SIMs and their sessions: a new session ends the older ones and settles what they held."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from services.dispatcher.routing import OnlinePhone
+from services.dispatcher.states import rank
+from services.dispatcher.store.messages import ReadyCount
+from services.dispatcher.store.work import LEASE_S, LeasedJob
+from shared.contracts.phone import Sim
+from shared.contracts.rpc import Device, OpenSession, SessionRef
+from shared.db.pool import Pool
+
+
+class Opened(NamedTuple):
+    """A new session: its number, work to be given again, and what the older sessions' end made ready."""
+
+    session: int
+    again: list[LeasedJob]
+    freed: list[ReadyCount]
+
+
+class Phones:
+    """Writes devices, SIMs and sessions."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Uses this pool."""
+        self._pool = pool
+
+    async def open_session(self, hello: OpenSession) -> Opened | None:
+        """Opens the device's next session; None for a deleted device or another account's.
+
+        Untaken work of older sessions goes back to its queues. Taken work without a report is given again when it is
+        of this journal, and becomes `unknown` when it is of another one.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            session = await connection.fetchval(
+                _OPEN,
+                hello.device,
+                hello.account,
+                hello.name,
+                hello.protocol,
+                hello.software,
+                hello.journal,
+                hello.channels,
+                hello.approved,
+                hello.gateway,
+            )
+            if session is None:
+                return None
+            slots = [sim.slot for sim in hello.sims]
+            await connection.execute(
+                _SIMS,
+                hello.device,
+                slots,
+                [sim.number for sim in hello.sims],
+                [sim.carrier for sim in hello.sims],
+            )
+            freed = await connection.fetch(_FREE, hello.device)
+            await connection.execute(_FORGET, hello.device, hello.journal)
+            again = await connection.fetch(_AGAIN, hello.device, session)
+        return Opened(
+            session,
+            [LeasedJob(*row) for row in again],
+            [ReadyCount(row["queue"], row["messages"]) for row in freed],
+        )
+
+    async def renew(self, sessions: Sequence[SessionRef]) -> list[SessionRef]:
+        """Says that these sessions are alive; returns those that are not their device's newest any more."""
+        rows = await self._pool.fetch(_RENEW, [ref.device for ref in sessions], [ref.session for ref in sessions])
+        return [SessionRef(row["device_id"], row["session"]) for row in rows]
+
+    async def close_session(self, account: int, device: str, session: int) -> list[ReadyCount]:
+        """Ends a session if it is still the newest; what it had not taken goes back to its queues."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(_CLOSE, account, device, session) is None:
+                return []
+            freed = await connection.fetch(_FREE, device)
+        return [ReadyCount(row["queue"], row["messages"]) for row in freed]
+
+    async def channels(self, device: str, session: int) -> tuple[str, ...] | None:
+        """What this session can send over; None when it is not the device's newest."""
+        found = await self._pool.fetchval(
+            "select channels from devices where id = $1 and session = $2 and closed_at is null", device, session
+        )
+        return None if found is None else tuple(found)
+
+    async def online(self) -> list[OnlinePhone]:
+        """Every phone with a live session that may work."""
+        rows = await self._pool.fetch(_ONLINE, LEASE_S)
+        return [OnlinePhone(row["id"], row["account_id"], tuple(row["channels"]), tuple(row["slots"])) for row in rows]
+
+    async def list(self, account: int) -> list[Device]:
+        """The phones of an account, in order of enrolment."""
+        rows = await self._pool.fetch(_LIST, account, LEASE_S)
+        return [
+            Device(
+                id=row["id"],
+                name=row["name"],
+                online=row["online"],
+                approved=row["approved"],
+                protocol=row["protocol"],
+                software=row["software"],
+                session=row["session"],
+                channels=list(row["channels"]),
+                last_seen_at=row["last_seen_at"],
+                held=row["held"],
+                sims=[
+                    Sim(slot=slot, number=number, carrier=carrier)
+                    for slot, number, carrier in zip(row["slots"], row["numbers"], row["carriers"], strict=True)
+                ],
+            )
+            for row in rows
+        ]
+
+
+_OPEN = """
+insert into devices as d (
+    id, account_id, name, protocol, software, journal, channels, approved, session, gateway, opened_at, renewed_at,
+    last_seen_at
+)
+values ($1, $2, $3, $4, $5, $6, $7, $8, 1, $9, now(), now(), now())
+on conflict (id) do update set
+    name = excluded.name, protocol = excluded.protocol, software = excluded.software, journal = excluded.journal,
+    channels = excluded.channels, approved = d.approved or excluded.approved, session = d.session + 1,
+    gateway = excluded.gateway, opened_at = now(), renewed_at = now(), last_seen_at = now(), closed_at = null
+where d.account_id = excluded.account_id and d.deleted_at is null
+returning session
+"""
+
+_SIMS = """
+with gone as (
+    delete from sims where device_id = $1 and slot <> all($2::smallint[])
+)
+insert into sims (device_id, slot, number, carrier)
+select $1, * from unnest($2::smallint[], $3::text[], $4::text[])
+on conflict (device_id, slot) do update set number = excluded.number, carrier = excluded.carrier
+"""
+
+_FREE = """
+with untaken as (
+    select message_id from work where holder = $1 and state = 'leased' order by message_id for update
+), freed as (
+    update work w set state = 'ready', holder = null, session = null, sim = null
+    from untaken u where w.message_id = u.message_id
+    returning w.queue
+)
+select queue, count(*)::int as messages from freed group by queue
+"""
+
+_FORGET = f"""
+with orphaned as (
+    select w.message_id from work w join attempts a on a.message_id = w.message_id and a.number = w.attempt
+    where w.holder = $1 and w.state = 'taken' and a.journal <> $2
+), locked as (
+    select id from messages where id in (select message_id from orphaned) order by id for update
+), gone as (
+    delete from work w using locked l where w.message_id = l.id and w.state = 'taken'
+    returning w.message_id, w.attempt
+), marked as (
+    update attempts a set state = 'unknown', reason = 'new journal', unknown_at = coalesce(a.unknown_at, now())
+    from gone g where a.message_id = g.message_id and a.number = g.attempt and a.state in ('taken', 'unknown')
+    returning a.message_id, a.number, a.device_id, a.sim
+), ended as (
+    update messages m set state = 'unknown', reason = 'new journal', attempt = k.number, device_id = k.device_id,
+        sim = k.sim
+    from marked k where m.id = k.message_id
+)
+insert into history (message_id, number, at, state, attempt, device_id, sim, detail)
+select message_id, number * 16 + {rank("unknown")}, now(), 'unknown', number, device_id, sim, 'new journal' from marked
+on conflict do nothing
+"""
+
+_AGAIN = """
+with mine as (
+    select message_id from work where holder = $1 and state = 'taken' order by message_id for update
+), given as (
+    update work w set session = $2 from mine where w.message_id = mine.message_id
+    returning w.message_id, w.attempt, w.sim, w.tag
+)
+select g.message_id, g.attempt, g.sim, m.recipient, m.text, m.channel,
+    extract(epoch from m.valid_until)::float8 as valid_until
+from given g join messages m on m.id = g.message_id
+order by g.tag
+limit 100
+"""
+
+_RENEW = """
+with asked as (
+    select * from unnest($1::text[], $2::bigint[]) as t (device_id, session)
+), locked as (
+    select d.id from devices d join asked a on a.device_id = d.id and a.session = d.session
+    where d.closed_at is null and d.deleted_at is null
+    order by d.id for update of d
+), renewed as (
+    update devices d set renewed_at = now(), last_seen_at = now() from locked l where d.id = l.id
+    returning d.id
+)
+select device_id, session from asked where device_id not in (select id from renewed)
+"""
+
+_CLOSE = """
+update devices set closed_at = now(), last_seen_at = now()
+where account_id = $1 and id = $2 and session = $3 and closed_at is null
+returning id
+"""
+
+_ONLINE = """
+select d.id, d.account_id, d.channels,
+    array(select slot from sims s where s.device_id = d.id order by slot) as slots
+from devices d
+where d.closed_at is null and d.deleted_at is null and d.approved
+    and d.renewed_at > now() - make_interval(secs => $1::int)
+order by d.id
+"""
+
+_LIST = """
+select d.id, d.name, d.approved, d.protocol, d.software, d.session, d.channels,
+    d.closed_at is null and d.renewed_at > now() - make_interval(secs => $2::int) as online,
+    extract(epoch from d.last_seen_at)::float8 as last_seen_at,
+    (select count(*)::int from work w where w.holder = d.id and w.state in ('leased', 'taken')) as held,
+    array(select slot from sims s where s.device_id = d.id order by slot) as slots,
+    array(select number from sims s where s.device_id = d.id order by slot) as numbers,
+    array(select carrier from sims s where s.device_id = d.id order by slot) as carriers
+from devices d
+where d.account_id = $1 and d.deleted_at is null
+order by d.created_at, d.id
+"""

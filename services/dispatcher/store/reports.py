@@ -1,0 +1,122 @@
+"""Folds phones' reports into attempts and messages: one statement a batch, rows locked in order."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+from services.dispatcher.states import CHANGES_PER_ATTEMPT, RANKED, FoldedAttempt
+from shared.db.pool import Pool
+
+
+def _utc(seconds: float | None) -> dt.datetime | None:
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+class Reports:
+    """Writes what phones say of their attempts."""
+
+    def __init__(self, pool: Pool) -> None:
+        """Uses this pool."""
+        self._pool = pool
+
+    async def fold(self, folded: Sequence[FoldedAttempt]) -> None:
+        """Applies reports that were reduced to one row an attempt (states.fold).
+
+        Attempts that were not given to that device of that account are passed over.
+        """
+        await self._pool.execute(
+            _FOLD,
+            [row.message for row in folded],
+            [row.number for row in folded],
+            [row.device for row in folded],
+            [row.account for row in folded],
+            [row.state for row in folded],
+            [row.reason for row in folded],
+            [_utc(row.unknown_at) for row in folded],
+            [_utc(row.canceled_at) for row in folded],
+            [_utc(row.sent_at) for row in folded],
+            [_utc(row.failed_at) for row in folded],
+            [_utc(row.delivered_at) for row in folded],
+        )
+
+
+_RANKS = f"array[{', '.join(repr(state) for state in RANKED)}]"
+
+# Messages are locked first and in order, so that two folders never wait for each other in a circle. A state moves an
+# attempt only upwards in rank; every time is kept. The message follows a delivery or a sending on any attempt, and
+# otherwise its newest attempt. Each public change is told once: when its time is set for the first time.
+_FOLD = f"""
+with told as (
+    select *, array_position({_RANKS}, state) as rank from unnest(
+        $1::bytea[], $2::smallint[], $3::text[], $4::bigint[], $5::text[], $6::text[],
+        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[]
+    ) as t (
+        message_id, number, device_id, account_id, state, reason,
+        unknown_at, canceled_at, sent_at, failed_at, delivered_at
+    )
+), locked as (
+    select m.id, m.state, m.attempt from messages m
+    where m.id = any($1)
+    order by m.id for update
+), before as (
+    select a.* from attempts a join told t using (message_id, number) join locked l on l.id = a.message_id
+    where a.device_id = t.device_id and a.account_id = t.account_id
+    order by a.message_id, a.number for update of a
+), after as (
+    update attempts a set
+        state = case when t.rank > array_position({_RANKS}, b.state) then t.state else b.state end,
+        reason = case when t.rank > array_position({_RANKS}, b.state) then t.reason else b.reason end,
+        unknown_at = coalesce(b.unknown_at, t.unknown_at),
+        canceled_at = coalesce(b.canceled_at, t.canceled_at),
+        sent_at = coalesce(b.sent_at, t.sent_at),
+        failed_at = coalesce(b.failed_at, t.failed_at),
+        delivered_at = coalesce(b.delivered_at, t.delivered_at)
+    from told t join before b using (message_id, number)
+    where a.message_id = b.message_id and a.number = b.number
+    returning a.message_id, a.number, a.account_id, a.device_id, a.sim, a.state, a.reason,
+        b.state as old_state, a.unknown_at, a.canceled_at, a.sent_at, a.failed_at, a.delivered_at,
+        b.unknown_at as old_unknown_at, b.canceled_at as old_canceled_at, b.sent_at as old_sent_at,
+        b.failed_at as old_failed_at, b.delivered_at as old_delivered_at
+), changes as (
+    select a.*, c.state as change, c.at,
+        a.number * {CHANGES_PER_ATTEMPT} + array_position({_RANKS}, c.state) as change_number
+    from after a cross join lateral (values
+        ('unknown', a.unknown_at, a.old_unknown_at), ('canceled', a.canceled_at, a.old_canceled_at),
+        ('sent', a.sent_at, a.old_sent_at), ('failed', a.failed_at, a.old_failed_at),
+        ('delivered', a.delivered_at, a.old_delivered_at)
+    ) as c (state, at, old_at)
+    where c.at is not null and c.old_at is null
+), deciding as (
+    select distinct on (a.message_id) a.*, l.state as message_state
+    from after a join locked l on l.id = a.message_id
+    where a.state in ('sent', 'delivered') or a.number >= l.attempt
+    order by a.message_id, a.state = 'delivered' desc, a.state = 'sent' desc, a.number desc
+), moved as (
+    update messages m set
+        state = d.state, reason = d.reason, device_id = d.device_id, sim = d.sim,
+        attempt = greatest(m.attempt, d.number),
+        sent_at = coalesce(m.sent_at, d.sent_at), delivered_at = coalesce(m.delivered_at, d.delivered_at),
+        ended_at = coalesce(m.ended_at, now())
+    from deciding d
+    where m.id = d.message_id and m.state <> 'delivered'
+        and (m.state <> 'sent' or d.state = 'delivered')
+        and (m.state, m.attempt) is distinct from (d.state, d.number)
+    returning m.id, m.state
+), resting as (
+    select w.message_id from work w join deciding d using (message_id)
+    where w.attempt = d.number or w.state <> 'taken'
+    order by w.message_id for update of w
+), rested as (
+    delete from work w using resting r where w.message_id = r.message_id
+), told_history as (
+    insert into history (message_id, number, at, state, attempt, device_id, sim, detail)
+    select message_id, change_number, at, change, number, device_id, sim,
+        case when change = state then reason end
+    from changes
+    on conflict do nothing
+)
+insert into outbox (account_id, type, occurred_at, message_id, device_id, sim, number)
+select account_id, 'sms.' || change, at, message_id, device_id, sim, change_number
+from changes
+where change in ('sent', 'delivered') or (change = 'failed' and state = 'failed')
+order by message_id, change_number
+"""

@@ -1,0 +1,56 @@
+"""What the clock does: scheduled work becomes ready, leases end, validity ends, silence becomes `unknown`."""
+
+from services.dispatcher.store.partitions import Partitions
+from services.dispatcher.store.work import Work
+from services.dispatcher.wakes import Wakes
+from shared.runtime.signals import Bell
+from shared.runtime.tasks import Tasks
+
+BATCH = 1000
+
+
+class Sweeper:
+    """The periodic jobs. Every replica runs them; a lock within each tick lets one of them act."""
+
+    def __init__(self, work: Work, partitions: Partitions, wakes: Wakes, outbox_filled: Bell) -> None:
+        """Rings `outbox_filled` when a sweep told events."""
+        self._work = work
+        self._partitions = partitions
+        self._wakes = wakes
+        self._outbox_filled = outbox_filled
+
+    def start(self, tasks: Tasks) -> None:
+        """Starts each job at its own pace."""
+        tasks.every("phones online", 1.0, self._wakes.refresh)
+        tasks.every("due", 0.25, self.make_due)
+        tasks.every("lapsed leases", 1.0, self.end_lapsed)
+        tasks.every("unwoken work", 1.0, self.wake_unwoken)
+        tasks.every("expiry", 1.0, self.expire)
+        tasks.every("silence", 5.0, self.settle_silent)
+        tasks.every("partitions", 3600.0, self._partitions.make_ahead)
+
+    async def make_due(self) -> None:
+        """Readies what is due, in bounded batches, and wakes phones for it."""
+        while ready := await self._work.make_due_ready(BATCH):
+            await self._wakes.wake_for(ready)
+            if sum(count.messages for count in ready) < BATCH:
+                return
+
+    async def end_lapsed(self) -> None:
+        """Gives back what silent or closed sessions had not taken."""
+        if freed := await self._work.end_lapsed_leases(BATCH):
+            await self._wakes.wake_for(freed)
+
+    async def wake_unwoken(self) -> None:
+        """Wakes phones for ready work that no wake reached."""
+        await self._wakes.wake_for(await self._work.ready_queues())
+
+    async def expire(self) -> None:
+        """Ends what is no longer valid."""
+        if await self._work.expire():
+            self._outbox_filled.ring()
+
+    async def settle_silent(self) -> None:
+        """Says `unknown` of what a silent phone had taken, and lets go of what is past its validity."""
+        await self._work.mark_silent()
+        await self._work.forget_outdated()
