@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+import asyncpg
 import msgspec
 import pytest
 from nats.aio.client import Client
@@ -22,6 +23,7 @@ from shared.model.ids import MessageId, attempt_id, parse_attempt_id
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import Eventually
 from tests.support.dispatching import ACCOUNT, hello, submit_sms
+from tests.support.servers import Servers
 
 
 @pytest.fixture
@@ -152,28 +154,25 @@ async def test_a_stale_session_is_refused_and_an_unknown_message_is_not_found(di
 
 
 async def test_postgres_away_for_a_while_loses_nothing_and_buries_nothing(
-    dispatcher: RpcClient, nats_client: Client, pool: Pool, eventually: Eventually, database: str
+    dispatcher: RpcClient, nats_client: Client, pool: Pool, eventually: Eventually, servers: Servers, database: str
 ) -> None:
     name = urlsplit(database).path.removeprefix("/")
-    async with pool.acquire() as admin:
-        await admin.execute(f'alter database "{name}" allow_connections false')
-        await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where pid <> pg_backend_pid() and datname = current_database()"
-        )
-        await publish(nats_client, registry.SUBMIT_SINGLE, encode_item(submit_sms("+15550001")))
+    admin = await asyncpg.connect(servers.database_url, timeout=10)
+    await admin.execute(f'alter database "{name}" allow_connections false')
+    await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+    await publish(nats_client, registry.SUBMIT_SINGLE, encode_item(submit_sms("+15550001")))
 
-        async def held() -> bool:
-            durable = registry.DISPATCHER_SINGLE
-            info = await nats_client.jetstream().consumer_info(durable.stream.name, durable.name)
-            return info.num_ack_pending == 1
+    async def held() -> bool:
+        durable = registry.DISPATCHER_SINGLE
+        info = await nats_client.jetstream().consumer_info(durable.stream.name, durable.name)
+        return info.num_ack_pending == 1
 
-        await eventually(held)
-        assert await admin.fetchval("select count(*) from messages") == 0
-        await admin.execute(f'alter database "{name}" allow_connections true')
+    await eventually(held)
+    await admin.execute(f'alter database "{name}" allow_connections true')
+    await admin.close()
 
-        async def stored() -> bool:
-            return await admin.fetchval("select count(*) from messages") == 1
+    async def stored() -> bool:
+        return await pool.fetchval("select count(*) from messages") == 1
 
-        await eventually(stored)
-        assert await admin.fetchval("select count(*) from dead_letters") == 0
+    await eventually(stored)
+    assert await pool.fetchval("select count(*) from dead_letters") == 0

@@ -36,7 +36,7 @@ def new_job(sim: int = 1, *, attempt: str | None = None, valid_s: float = 3600, 
     )
 
 
-async def until(condition: Callable[[], object], within_s: float = 15.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
     """Waits until the condition is true; fails after `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while not condition():

@@ -12,6 +12,7 @@ import pytest
 from agent.errors import JournalError
 from agent.journal import Journal
 from agent.ledger import Ledger
+from tests.support.fake_gateway import until
 
 
 class SlowJournal(Journal):
@@ -41,8 +42,7 @@ async def test_what_queues_behind_a_commit_shares_the_next(tmp_path: Path) -> No
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(ledger.run())
         first = ledger.states(["a"])
-        while journal.gate._value == 0 and not ledger._queue == []:
-            await asyncio.sleep(0)
+        await until(lambda: not ledger._queue)
         later = [ledger.begin("a", 1, 1), ledger.begin("a", 1, 2)]
         state = ledger.states(["a"])
         journal.gate.release(2)

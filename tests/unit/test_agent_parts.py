@@ -61,7 +61,7 @@ def test_a_wrong_setting_is_named(name: str, value: str) -> None:
 
 
 def test_backoff_doubles_its_bound_up_to_the_cap() -> None:
-    backoff = Backoff(0.2, 30, lambda low, high: high)
+    backoff = Backoff(0.2, 30, lambda _, high: high)
     assert [backoff.next_s() for _ in range(9)] == pytest.approx([0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 30])
     backoff.reset()
     assert backoff.next_s() == pytest.approx(0.2)
