@@ -1,6 +1,7 @@
 """Puts the dispatcher together: the only place where its parts are made."""
 
 import contextlib
+import random
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def assemble(pool: Pool, client: Any, broker: NatsBroker) -> Dispatcher:
     }
     wakes = Wakes(client, phones, messages)
     leasing = Leasing(phones, work, messages, wakes)
-    consumers = Consumers(messages, Reports(pool), inbox, dead, wakes, outbox_filled).all()
+    consumers = Consumers(messages, Reports(pool), inbox, dead, wakes, outbox_filled, random.random).all()
     answers = Answers(phones, Stories(pool), inbox, dead, publishers, outbox_filled)
     for consumer in consumers:
         consumer.subscribe(broker)

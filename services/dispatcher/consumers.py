@@ -1,5 +1,7 @@
 """What the dispatcher does with commands and reports: whole batches to the store, then wakes."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from services.dispatcher.states import fold
@@ -33,8 +35,10 @@ class Consumers:
         dead: DeadLetters,
         wakes: Wakes,
         outbox_filled: Bell,
+        chance: Callable[[], float],
     ) -> None:
-        """Rings `outbox_filled` when there are events to relay."""
+        """Rings `outbox_filled` when there are events to relay; `chance` gives random numbers from 0 to 1."""
+        self._chance = chance
         self._messages = messages
         self._reports = reports
         self._inbox = inbox
@@ -95,7 +99,7 @@ class Consumers:
         self._outbox_filled.ring()
 
     async def _fold(self, reports: list[AttemptReported]) -> None:
-        await self._reports.fold(fold(reports))
+        await self._reports.fold(fold(reports), self._chance())
         self._outbox_filled.ring()
 
     async def _receive(self, texts: list[TextReceived]) -> None:

@@ -40,6 +40,29 @@ def change_number(attempt: int, place: int) -> int:
     return attempt * CHANGES_PER_ATTEMPT + place
 
 
+RETRY_DELAYS_S: Final = (15.0, 60.0, 300.0)
+"""Wait before the second, third and fourth try of a round, before jitter."""
+
+RETRY_JITTER: Final = 0.2
+"""A retry comes this part of its delay earlier or later."""
+
+PERMANENT: Final = frozenset({"invalid_number", "no_subscription"})
+"""Reasons of failure that another try cannot mend (docs/phone-protocol.md)."""
+
+PARTLY_SENT: Final = "partly_sent"
+"""Some parts went out: only the same SIM may try again, so that the recipient's phone can join them."""
+
+
+def retry_delays(reason: str | None, chance: float) -> list[float]:
+    """Seconds to wait after the first, second and third failed try of a round; none where a retry is no use.
+
+    `chance` is a random number from 0 to 1.
+    """
+    if reason in PERMANENT:
+        return []
+    return [delay * (1 + RETRY_JITTER * (2 * chance - 1)) for delay in RETRY_DELAYS_S]
+
+
 class FoldedAttempt(NamedTuple):
     """All that a batch of reports says of one attempt. Times are Unix seconds, None where nothing was said."""
 

@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+from msgspec.structs import replace
+
 from services.dispatcher.states import fold
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.work import Asked
@@ -277,3 +279,73 @@ async def test_another_accounts_hello_does_not_get_the_device(pool: Pool) -> Non
     stores = await Stores.on(pool)
     device, _ = await opened(stores)
     assert await stores.phones.open_session(hello(device, account=ACCOUNT + 1)) is None
+
+
+async def test_a_carrier_failure_is_tried_four_times_on_any_phone_and_then_failed(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    reports = Reports(pool)
+    await stores.messages.submit([submit_sms("+1")])
+    for number in range(1, 5):
+        device, session = await opened(stores)
+        leased = await stores.lease(device, session)
+        assert leased
+        message = leased[0].message
+        assert leased[0].attempt == number
+        await stores.work.take([Asked(message, number, device, session, ACCOUNT)])
+        await reports.fold(fold([reported(message, "failed", device, number=number)]))
+        await pool.execute("update work set due = now() where state = 'later'")
+        await stores.work.make_due_ready()
+    assert (await message_row(pool, message))[0] == "failed"
+    assert await pool.fetchval("select count(*) from work") == 0
+    assert await pool.fetchval("select count(*) from outbox where type = 'sms.failed'") == 1
+    assert await pool.fetchval("select count(*) from history where state = 'failed'") == 4
+
+
+async def test_a_partly_sent_text_is_tried_again_by_the_same_sim_only(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    await stores.messages.submit([submit_sms("+1")])
+    device, session = await opened(stores)
+    other, other_session = await opened(stores)
+    leased = await stores.lease(device, session, slot=2)
+    await stores.lease(device, session, slot=1, places=0)
+    assert leased
+    message = leased[0].message
+    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    failed = replace(reported(message, "failed", device), reason="partly_sent")
+    await Reports(pool).fold(fold([failed]))
+    await pool.execute("update work set due = now() where state = 'later'")
+    await stores.work.make_due_ready()
+    assert await stores.lease(other, other_session) == []
+    assert await stores.lease(device, session, slot=1) == []
+    again = await stores.lease(device, session, slot=2)
+    assert again
+    assert again[0].attempt == 2
+
+
+async def test_a_permanent_error_is_not_tried_again(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    await stores.messages.submit([submit_sms("+1")])
+    device, session = await opened(stores)
+    leased = await stores.lease(device, session)
+    assert leased
+    message = leased[0].message
+    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    await Reports(pool).fold(fold([replace(reported(message, "failed", device), reason="invalid_number")]))
+    assert await message_row(pool, message) == ("failed", "invalid_number")
+    assert await pool.fetchval("select count(*) from work") == 0
+
+
+async def test_a_late_sending_withdraws_a_retry_that_nobody_has_taken(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    reports = Reports(pool)
+    await stores.messages.submit([submit_sms("+1")])
+    device, session = await opened(stores)
+    leased = await stores.lease(device, session)
+    assert leased
+    message = leased[0].message
+    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    await reports.fold(fold([reported(message, "failed", device)]))
+    assert await pool.fetchval("select state from work") == "later"
+    await reports.fold(fold([reported(message, "delivered", device)]))
+    assert (await message_row(pool, message))[0] == "delivered"
+    assert await pool.fetchval("select count(*) from work") == 0

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from services.dispatcher.states import CHANGES_PER_ATTEMPT, RANKED, FoldedAttempt
+from services.dispatcher.states import CHANGES_PER_ATTEMPT, PARTLY_SENT, RANKED, FoldedAttempt, retry_delays
 from shared.db.pool import Pool
 
 
@@ -18,11 +18,13 @@ class Reports:
         """Uses this pool."""
         self._pool = pool
 
-    async def fold(self, folded: Sequence[FoldedAttempt]) -> None:
+    async def fold(self, folded: Sequence[FoldedAttempt], chance: float = 0.5) -> None:
         """Applies reports that were reduced to one row an attempt (states.fold).
 
-        Attempts that were not given to that device of that account are passed over.
+        Attempts that were not given to that device of that account are passed over. A failed attempt is followed by
+        another one later, where that is of use; `chance` (0 to 1) spreads the retries of different batches.
         """
+        delays = [retry_delays(row.reason, chance) for row in folded]
         await self._pool.execute(
             _FOLD,
             [row.message for row in folded],
@@ -36,6 +38,8 @@ class Reports:
             [_utc(row.sent_at) for row in folded],
             [_utc(row.failed_at) for row in folded],
             [_utc(row.delivered_at) for row in folded],
+            [row.reason == PARTLY_SENT for row in folded],
+            *([(row_delays[nth] if row_delays else None) for row_delays in delays] for nth in range(3)),
         )
 
 
@@ -48,10 +52,11 @@ _FOLD = f"""
 with told as (
     select *, array_position({_RANKS}, state) as rank from unnest(
         $1::bytea[], $2::smallint[], $3::text[], $4::bigint[], $5::text[], $6::text[],
-        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[]
+        $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[],
+        $12::boolean[], $13::float8[], $14::float8[], $15::float8[]
     ) as t (
         message_id, number, device_id, account_id, state, reason,
-        unknown_at, canceled_at, sent_at, failed_at, delivered_at
+        unknown_at, canceled_at, sent_at, failed_at, delivered_at, partly_sent, delay_1, delay_2, delay_3
     )
 ), locked as (
     select m.id, m.state, m.attempt from messages m
@@ -73,6 +78,7 @@ with told as (
     from told t join before b using (message_id, number)
     where a.message_id = b.message_id and a.number = b.number
     returning a.message_id, a.number, a.account_id, a.device_id, a.sim, a.state, a.reason,
+        t.partly_sent, array[t.delay_1, t.delay_2, t.delay_3] as delays,
         b.state as old_state, a.unknown_at, a.canceled_at, a.sent_at, a.failed_at, a.delivered_at,
         b.unknown_at as old_unknown_at, b.canceled_at as old_canceled_at, b.sent_at as old_sent_at,
         b.failed_at as old_failed_at, b.delivered_at as old_delivered_at
@@ -90,6 +96,24 @@ with told as (
     from after a join locked l on l.id = a.message_id
     where a.state in ('sent', 'delivered') or a.number >= l.attempt
     order by a.message_id, a.state = 'delivered' desc, a.state = 'sent' desc, a.number desc
+), retried as (
+    update work w set
+        state = 'later', due = now() + make_interval(secs => d.delays[w.tries]), attempt = w.attempt + 1,
+        tries = w.tries + 1, holder = null, session = null, sim = null, taken_at = null,
+        queue = case when d.partly_sent then (
+            select q.id from queues q, queues o
+            where o.id = w.queue and q.account_id = o.account_id and q.channel = o.channel
+                and q.device_id = d.device_id and q.sim = d.sim
+        ) else w.queue end
+    from deciding d
+    where w.message_id = d.message_id and w.attempt = d.number and w.state = 'taken' and w.attempt < 255
+        and d.state = 'failed' and d.old_state <> 'failed' and (d.sent_at is null or d.partly_sent) and d.delays[w.tries] is not null
+        and w.valid_until > now() + make_interval(secs => d.delays[w.tries])
+    returning w.message_id, w.attempt
+), waiting as (
+    update messages m set state = 'queued', reason = d.reason, attempt = r.attempt
+    from retried r join deciding d using (message_id)
+    where m.id = r.message_id
 ), moved as (
     update messages m set
         state = d.state, reason = d.reason, device_id = d.device_id, sim = d.sim,
@@ -97,13 +121,14 @@ with told as (
         sent_at = coalesce(m.sent_at, d.sent_at), delivered_at = coalesce(m.delivered_at, d.delivered_at),
         ended_at = coalesce(m.ended_at, now())
     from deciding d
-    where m.id = d.message_id and m.state <> 'delivered'
+    where m.id = d.message_id and m.state <> 'delivered' and m.id not in (select message_id from retried)
         and (m.state <> 'sent' or d.state = 'delivered')
         and (m.state, m.attempt) is distinct from (d.state, d.number)
     returning m.id, m.state
 ), resting as (
     select w.message_id from work w join deciding d using (message_id)
-    where w.attempt = d.number or w.state <> 'taken'
+    where (w.attempt = d.number or (w.state <> 'taken' and d.state in ('sent', 'delivered')))
+        and w.message_id not in (select message_id from retried)
     order by w.message_id for update of w
 ), rested as (
     delete from work w using resting r where w.message_id = r.message_id
@@ -117,6 +142,7 @@ with told as (
 insert into outbox (account_id, type, occurred_at, message_id, device_id, sim, number)
 select account_id, 'sms.' || change, at, message_id, device_id, sim, change_number
 from changes
-where change in ('sent', 'delivered') or (change = 'failed' and state = 'failed')
+where change in ('sent', 'delivered')
+    or (change = 'failed' and state = 'failed' and message_id not in (select message_id from retried))
 order by message_id, change_number
 """

@@ -103,7 +103,7 @@ with found as (
     delete from work w using found f where w.message_id = f.id and w.state <> 'taken'
     returning w.message_id, w.attempt, w.account_id
 ), ended as (
-    update messages m set state = 'canceled', reason = 'canceled', attempt = g.attempt - 1, ended_at = now()
+    update messages m set state = 'canceled', reason = 'canceled', attempt = g.attempt, ended_at = now()
     from gone g where m.id = g.message_id
 ), told as (
     insert into history (message_id, number, at, state, attempt)

@@ -227,7 +227,7 @@ with over as (
     where w.message_id = l.id and w.state <> 'taken' and w.valid_until <= now()
     returning w.message_id, w.attempt, w.account_id, w.valid_until
 ), ended as (
-    update messages m set state = 'expired', reason = 'expired', attempt = g.attempt - 1, ended_at = now()
+    update messages m set state = 'expired', reason = 'expired', attempt = g.attempt, ended_at = now()
     from gone g where m.id = g.message_id
 ), told as (
     insert into history (message_id, number, at, state, attempt)

@@ -180,6 +180,8 @@ create table work (
     session bigint,
     sim smallint,
     attempt smallint not null default 1 check (attempt between 1 and 255),
+    -- Tries of this round; a resend begins a new round.
+    tries smallint not null default 1,
     taken_at timestamptz
 ) with (
     fillfactor = 70,
