@@ -54,6 +54,7 @@ class Dispatcher:
 def assemble(pool: Pool, client: Any, broker: NatsBroker) -> Dispatcher:
     """Makes every part and declares its subscribers on the broker; starts nothing."""
     messages, work, phones = Messages(pool), Work(pool), Phones(pool)
+    stories = Stories(pool)
     inbox, dead, partitions = Inbox(pool), DeadLetters(pool), Partitions(pool)
     outbox_filled = Bell()
     jetstream = client.jetstream()
@@ -63,14 +64,14 @@ def assemble(pool: Pool, client: Any, broker: NatsBroker) -> Dispatcher:
     wakes = Wakes(client, phones, messages)
     leasing = Leasing(phones, work, messages, wakes)
     consumers = Consumers(messages, Reports(pool), inbox, dead, wakes, outbox_filled, random.random).all()
-    answers = Answers(phones, Stories(pool), inbox, dead, publishers, outbox_filled)
+    answers = Answers(phones, stories, inbox, dead, publishers, wakes, outbox_filled)
     for consumer in consumers:
         consumer.subscribe(broker)
     for responder in responders(leasing, answers):
         responder.subscribe(broker)
     relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
     return Dispatcher(
-        consumers, leasing, relay, Sweeper(work, partitions, wakes, outbox_filled), partitions, publishers
+        consumers, leasing, relay, Sweeper(work, stories, partitions, wakes, outbox_filled), partitions, publishers
     )
 
 

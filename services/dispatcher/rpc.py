@@ -5,8 +5,10 @@ import msgspec
 from services.dispatcher.leasing import Leasing
 from services.dispatcher.store.dead import DeadLetters, Letter
 from services.dispatcher.store.inbox import Inbox
+from services.dispatcher.store.messages import ReadyCount
 from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.stories import Stories
+from services.dispatcher.wakes import Wakes
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import Responder
 from shared.contracts import registry, rpc
@@ -25,6 +27,7 @@ class Answers:
         inbox: Inbox,
         dead: DeadLetters,
         publishers: dict[str, Publisher],
+        wakes: Wakes,
         outbox_filled: Bell,
     ) -> None:
         """`publishers` by subject: where a replayed dead letter goes back to."""
@@ -33,6 +36,7 @@ class Answers:
         self._inbox = inbox
         self._dead = dead
         self._publishers = publishers
+        self._wakes = wakes
         self._outbox_filled = outbox_filled
 
     async def devices(self, ask: rpc.ListDevices) -> rpc.Devices:
@@ -55,6 +59,31 @@ class Answers:
             raise Conflict("A phone has it, or it is at rest already.", code="too_late")
         self._outbox_filled.ring()
         return rpc.Done()
+
+    async def resend(self, ask: rpc.ResendMessage) -> rpc.Done:
+        """A fresh round of tries. Raises NotFound, Conflict (`not_in_error`)."""
+        outcome, queue = await self._stories.resend(ask.message, ask.account, force=ask.force)
+        if outcome == "not_found":
+            raise NotFound
+        if outcome == "not_in_error":
+            raise Conflict(
+                "Only a message that failed, expired or was canceled can be sent again.", code="not_in_error"
+            )
+        if queue is not None:
+            await self._wakes.wake_for([ReadyCount(queue, 1)])
+        return rpc.Done()
+
+    async def delete(self, ask: rpc.DeleteMessages) -> rpc.Deleted:
+        """Hides messages; how many. Raises Invalid when nothing says which."""
+        count = 0
+        if ask.message is not None:
+            count += await self._stories.delete_sent(ask.account, ask.message)
+        if ask.inbox_guid is not None:
+            count += await self._stories.delete_received(ask.account, ask.inbox_guid)
+        if ask.start is not None and ask.end is not None:
+            count += await self._stories.delete_between(ask.account, ask.start, ask.end)
+        self._outbox_filled.ring()
+        return rpc.Deleted(count)
 
     async def mark_read(self, ask: rpc.MarkRead) -> rpc.Done:
         """Marks texts as read."""
@@ -88,6 +117,8 @@ def responders(leasing: Leasing, answers: Answers) -> list[Responder]:  # type: 
         (registry.DISPATCHER_DEVICE_LIST, answers.devices),
         (registry.DISPATCHER_MESSAGE_SHOW, answers.show),
         (registry.DISPATCHER_CANCEL, answers.cancel),
+        (registry.DISPATCHER_RESEND, answers.resend),
+        (registry.DISPATCHER_DELETE, answers.delete),
         (registry.DISPATCHER_MARK_READ, answers.mark_read),
         (registry.DISPATCHER_DEAD_LIST, answers.dead_letters),
         (registry.DISPATCHER_DEAD_REPLAY, answers.replay),

@@ -307,6 +307,36 @@ class CancelMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.c
     account: int | None = None
 
 
+class ResendMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.resend.v1"):
+    """A fresh round of tries for a message that failed, expired or was canceled; `force`: also for an unknown one.
+
+    Conflict `not_in_error` in another state, NotFound for another account's.
+    """
+
+    account: int
+    message: bytes
+    force: bool = False
+
+
+class DeleteMessages(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.delete.v1"):
+    """Hide messages from the logs: one by id (sent) or guid (received), or all of both between two moments.
+
+    A sent message that no phone has taken is canceled too. Times are Unix seconds, the end is exclusive.
+    """
+
+    account: int
+    message: bytes | None = None
+    inbox_guid: str | None = None
+    start: float | None = None
+    end: float | None = None
+
+
+class Deleted(msgspec.Struct, frozen=True, tag="deleted"):
+    """How many messages left the logs by this call."""
+
+    count: int
+
+
 class MarkRead(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.mark_read.v1"):
     """These inbox messages of the account were shown to a reader."""
 

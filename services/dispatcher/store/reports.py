@@ -107,7 +107,8 @@ with told as (
         ) else w.queue end
     from deciding d
     where w.message_id = d.message_id and w.attempt = d.number and w.state = 'taken' and w.attempt < 255
-        and d.state = 'failed' and d.old_state <> 'failed' and (d.sent_at is null or d.partly_sent) and d.delays[w.tries] is not null
+        and d.state = 'failed' and d.old_state <> 'failed' and (d.sent_at is null or d.partly_sent)
+        and d.delays[w.tries] is not null
         and w.valid_until > now() + make_interval(secs => d.delays[w.tries])
     returning w.message_id, w.attempt
 ), waiting as (

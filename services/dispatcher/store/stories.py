@@ -1,12 +1,18 @@
-"""What is told of one message: its rows, its changes, and why it waits; and its cancelling."""
+"""What people ask about and do to messages: show, cancel, resend, delete."""
 
+import datetime as dt
 from typing import Literal
 
-from services.dispatcher.states import CANCELED_CHANGE
+from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT
 from shared.contracts.rpc import Change, MessageStory
 from shared.db.pool import Pool
 
 CancelOutcome = Literal["canceled", "too_late", "not_found"]
+ResendOutcome = Literal["resent", "not_in_error", "not_found"]
+
+DELETED_PER_STATEMENT = 1000
+BLANK_AFTER = "1 day"
+"""A deleted message's text is kept this long after it came to rest, for whoever deleted it by mistake."""
 
 
 class Stories:
@@ -55,6 +61,42 @@ class Stories:
         """Ends a message that no phone has taken, in one conditional statement."""
         outcome: CancelOutcome = await self._pool.fetchval(_CANCEL, message, account)
         return outcome
+
+    async def resend(self, message: bytes, account: int, *, force: bool) -> tuple[ResendOutcome, int | None]:
+        """Begins a fresh round of tries; the outcome, and the queue that has work now."""
+        (row,) = await self._pool.fetch(_RESEND, message, account, force)
+        return row["outcome"], row["queue"]
+
+    async def delete_sent(self, account: int, message: bytes) -> int:
+        """Hides one sent message and cancels it where no phone has it; 0 or 1."""
+        count: int = await self._pool.fetchval(_DELETE_SENT, account, [message])
+        return count
+
+    async def delete_received(self, account: int, guid: str) -> int:
+        """Hides one received message; 0 or 1."""
+        count: int = await self._pool.fetchval(_DELETE_RECEIVED, account, guid)
+        return count
+
+    async def delete_between(self, account: int, start: float, end: float) -> int:
+        """Hides everything accepted or received from `start` up to, not including, `end` (Unix seconds)."""
+        low, high = (int(max(0, moment) * 1000).to_bytes(6, "big") for moment in (start, end))
+        count: int = await self._pool.fetchval(
+            _DELETE_RECEIVED_BETWEEN,
+            account,
+            dt.datetime.fromtimestamp(start, dt.UTC),
+            dt.datetime.fromtimestamp(end, dt.UTC),
+        )
+        while True:
+            rows = await self._pool.fetch(_SENT_BETWEEN, account, low, high, DELETED_PER_STATEMENT)
+            ids = [row["id"] for row in rows]
+            if not ids:
+                return count
+            count += await self._pool.fetchval(_DELETE_SENT, account, ids)
+
+    async def blank_deleted(self, limit: int = 500) -> None:
+        """Empties the texts of what was deleted more than a day ago."""
+        await self._pool.execute(_BLANK_SENT, limit)
+        await self._pool.execute(_BLANK_RECEIVED, limit)
 
 
 _SHOW = """
@@ -118,4 +160,112 @@ select case
     when exists (select from found) then 'too_late'
     else 'not_found'
 end
+"""
+
+_RESEND = f"""
+with found as (
+    select * from messages where id = $1 and account_id = $2 and deleted_at is null for update
+), lane as (
+    select q.id as queue, f.id, coalesce(
+        (select w.tag from work w where w.queue = q.id and w.state = 'ready' order by w.prio desc, w.tag limit 1),
+        (select max(l.last_tag) from lanes l where l.queue = q.id),
+        0
+    ) + f.parts as tag
+    from found f join queues q on q.account_id = f.account_id and q.channel = f.channel
+        and q.device_id is not distinct from f.wanted_device_id and q.sim is not distinct from f.wanted_sim
+    where (f.state in ('failed', 'expired', 'canceled') or (f.state = 'unknown' and $3)) and f.attempt < 255
+        and f.reason is distinct from 'rejected'
+), revived as (
+    update messages m set
+        state = 'queued', reason = null, ended_at = null, attempt = m.attempt + 1,
+        valid_until = now() + (m.valid_until - m.scheduled_at)
+    from lane where m.id = lane.id
+    returning m.*
+), working as (
+    insert into work as w (message_id, account_id, queue, prio, tag, parts, due, valid_until, state, attempt)
+    select r.id, r.account_id, l.queue, r.priority, l.tag, r.parts, now(), r.valid_until, 'ready', r.attempt
+    from revived r join lane l using (id)
+    on conflict (message_id) do update set
+        queue = excluded.queue, tag = excluded.tag, due = excluded.due, valid_until = excluded.valid_until,
+        state = 'ready', attempt = excluded.attempt, tries = 1, holder = null, session = null, sim = null,
+        taken_at = null
+    returning w.queue
+), told as (
+    insert into history (message_id, number, at, state, attempt, detail)
+    select id, attempt * {CHANGES_PER_ATTEMPT}, now(), 'queued', attempt, 'resent' from revived
+)
+select
+    case
+        when exists (select from working) then 'resent'
+        when exists (select from found) then 'not_in_error'
+        else 'not_found'
+    end as outcome,
+    (select queue from working) as queue
+"""
+
+_SENT_BETWEEN = """
+select id from messages where account_id = $1 and id >= $2 and id < $3 and deleted_at is null order by id limit $4
+"""
+
+_DELETE_SENT = f"""
+with found as (
+    select id from messages where account_id = $1 and id = any($2) and deleted_at is null order by id for update
+), gone as (
+    delete from work w using found f where w.message_id = f.id and w.state <> 'taken'
+    returning w.message_id, w.attempt, w.account_id
+), hidden as (
+    update messages m set
+        deleted_at = now(),
+        state = case when g.message_id is null then m.state else 'canceled' end,
+        reason = case when g.message_id is null then m.reason else 'deleted' end,
+        attempt = coalesce(g.attempt, m.attempt),
+        ended_at = case when g.message_id is null then m.ended_at else now() end
+    from found f left join gone g on g.message_id = f.id
+    where m.id = f.id
+    returning m.id
+), told as (
+    insert into history (message_id, number, at, state, attempt, detail)
+    select message_id, attempt * {CHANGES_PER_ATTEMPT} + {CANCELED_CHANGE}, now(), 'canceled', attempt, 'deleted'
+    from gone
+    on conflict do nothing
+), announced as (
+    insert into outbox (account_id, type, occurred_at, message_id, number)
+    select account_id, 'sms.failed', now(), message_id, attempt * {CHANGES_PER_ATTEMPT} + {CANCELED_CHANGE} from gone
+)
+select count(*)::int from hidden
+"""
+
+_DELETE_RECEIVED = """
+with hidden as (
+    update inbox set deleted_at = now()
+    where account_id = $1 and guid = $2::uuid and deleted_at is null returning 1
+)
+select count(*)::int from hidden
+"""
+
+_DELETE_RECEIVED_BETWEEN = """
+with hidden as (
+    update inbox set deleted_at = now()
+    where account_id = $1 and received_at >= $2 and received_at < $3 and deleted_at is null returning 1
+)
+select count(*)::int from hidden
+"""
+
+_BLANK_SENT = f"""
+with old as (
+    select id from messages m
+    where deleted_at < now() - interval '{BLANK_AFTER}' and text <> ''
+        and coalesce(ended_at, deleted_at) < now() - interval '{BLANK_AFTER}'
+        and not exists (select from work w where w.message_id = m.id)
+    order by id limit $1 for update skip locked
+)
+update messages m set text = '' from old where m.id = old.id
+"""
+
+_BLANK_RECEIVED = f"""
+with old as (
+    select id from inbox where deleted_at < now() - interval '{BLANK_AFTER}' and text <> ''
+    order by id limit $1 for update skip locked
+)
+update inbox i set text = '' from old where i.id = old.id
 """

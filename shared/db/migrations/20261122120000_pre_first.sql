@@ -100,7 +100,7 @@ create table messages (
     wanted_sim smallint,
     accepted_at timestamptz not null,
     scheduled_at timestamptz not null check (scheduled_at <= accepted_at + interval '366 days'),
-    valid_until timestamptz not null check (valid_until <= scheduled_at + interval '366 days'),
+    valid_until timestamptz not null check (valid_until <= accepted_at + interval '1100 days'),
     -- While `work` has the message, its live state is there; this one is what it was when it last came to rest.
     state text not null check (
         state in ('scheduled', 'queued', 'sent', 'delivered', 'failed', 'expired', 'canceled', 'unknown')
@@ -115,6 +115,11 @@ create table messages (
     deleted_at timestamptz
 ) partition by range (id);
 create index messages_account on messages (account_id, id desc);
+-- What the log's error filters ask for: refused or ended by us, failed on the phone.
+create index messages_api_errors on messages (account_id, id desc)
+    where state in ('expired', 'canceled') or reason = 'rejected';
+create index messages_mobile_errors on messages (account_id, id desc) where state in ('failed', 'unknown');
+create index messages_to_blank on messages (deleted_at) where deleted_at is not null and text <> '';
 
 create table attempts (
     message_id bytea not null,
@@ -212,6 +217,7 @@ create table inbox (
     unique (device_id, fingerprint)
 );
 create index inbox_account on inbox (account_id, id desc) where deleted_at is null;
+create index inbox_to_blank on inbox (deleted_at) where deleted_at is not null and text <> '';
 create index inbox_unread on inbox (account_id, id desc) where read_at is null and deleted_at is null;
 
 -- Public events on their way to the EVENTS stream: deleted once they are there.
