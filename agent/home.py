@@ -30,13 +30,13 @@ class PhoneHome:
         self._lock = folder / "lock"
 
     def prepare(self) -> None:
-        """Makes the folder, readable by its owner only, and removes what a killed agent left behind."""
+        """Makes the folder, readable by its owner only."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.incoming.mkdir(mode=0o700, exist_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for this process; raises HomeBusy if another one keeps it for a second."""
+        """Holds the folder for this process, cleared of a killed agent's traces. Raises HomeBusy."""
         descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             # Whoever asks `is_running` holds the lock for an instant.

@@ -1,6 +1,7 @@
-"""The spool of texts that arrive at a simulated phone: one file each, so that no program needs to talk to it."""
+"""The spool of texts that arrive at a simulated phone: one file each, so that any program can drop one."""
 
 import json
+import logging
 import os
 import secrets
 import time
@@ -16,6 +17,8 @@ MAX_CHARS = 40_000
 
 _AT_ONCE = 256
 
+log = logging.getLogger("agent.incoming")
+
 
 class _Spooled(msgspec.Struct, frozen=True, kw_only=True):
     number: str
@@ -26,7 +29,7 @@ class _Spooled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drop(home: Path, from_number: str, text: str, sim: int = 1) -> str:
-    """Makes a text arrive at the phone in folder `home`; it is on disk when this returns. Gives the text's id.
+    """Makes a text arrive at the phone in folder `home`; it is on disk on return. Gives the text's id.
 
     Raises ValueError for a text that is too long and OSError when the folder cannot be written.
     """
@@ -37,14 +40,14 @@ def drop(home: Path, from_number: str, text: str, sim: int = 1) -> str:
     now_ns = time.time_ns()
     name = f"{now_ns:020d}-{secrets.token_hex(8)}"
     body = {
-        "number": from_number,
-        "text": text,
+        "number": _storable(from_number),
+        "text": _storable(text),
         "sim": sim,
         "at_ms": now_ns // 1_000_000,
         "utc_offset_min": time.localtime(now_ns / 1e9).tm_gmtoff // 60,
     }
     temporary = folder / f".{name}.tmp"
-    with open(temporary, "x", encoding="ascii") as file:
+    with temporary.open("x", encoding="ascii") as file:
         json.dump(body, file)
         file.flush()
         os.fsync(file.fileno())
@@ -59,13 +62,9 @@ class Spool:
         """`folder` exists."""
         self._folder = folder
 
-    def waiting(self) -> tuple[list[Arrival], list[str]]:
-        """Texts in the order of their names, at most 256, and the names of files that are no texts.
-
-        Those are set aside as `.bad`, so that each is named only once.
-        """
+    def waiting(self) -> list[Arrival]:
+        """Texts in the order of their names, at most 256. A file that is no text is set aside as `.bad`."""
         arrivals: list[Arrival] = []
-        bad: list[str] = []
         names = sorted(entry.name for entry in os.scandir(self._folder) if entry.name.endswith(".json"))
         for name in names[:_AT_ONCE]:
             path = self._folder / name
@@ -73,9 +72,9 @@ class Spool:
                 spooled = msgspec.json.decode(path.read_bytes(), type=_Spooled)
             except FileNotFoundError:
                 continue
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except msgspec.MsgspecError as error:
+                log.warning("%s is no text and is set aside: %s", name, error)
                 path.rename(path.with_suffix(".bad"))
-                bad.append(name)
                 continue
             arrivals.append(
                 Arrival(
@@ -87,7 +86,7 @@ class Spool:
                     utc_offset_min=spooled.utc_offset_min,
                 )
             )
-        return arrivals, bad
+        return arrivals
 
     def remove(self, ids: Iterable[str]) -> None:
         """The texts with these ids are kept elsewhere now."""

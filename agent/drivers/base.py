@@ -78,9 +78,8 @@ class RadioDriver(Protocol):
     async def receipt(self) -> Receipt:
         """Waits for the next delivery receipt; cancelling loses none."""
 
-    @property
-    def receipts_due(self) -> int:
-        """How many receipts are expected any moment, so that a stopping agent may wait for them."""
+    async def quiet(self) -> None:
+        """Waits until no receipt is expected any moment; a stopping agent gives it a few seconds."""
 
     async def arrivals(self) -> list[Arrival]:
         """Waits for texts that came in; at least one. Shown again until forgotten."""

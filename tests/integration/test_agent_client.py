@@ -171,13 +171,13 @@ async def test_it_asks_for_no_more_than_it_can_send_soon(gateway: FakeGateway, s
     agent = await start(delay_ms=600_000, limits=PATIENT)
     await gateway.offer(*jobs)
     # One in the radio, one ahead, two untaken; then nothing moves until the radio does.
-    await until(lambda: len(gateway.taken) == 2 and len(gateway.leased) == 2)
+    await until(lambda: len(gateway.attempts("taken")) == 2 and len(gateway.attempts("leased")) == 2)
     readies = gateway.count(phone.Ready)
     for n in range(5):
         await gateway.send(phone.Wake(), phone.Ping(n=n))
     await until(lambda: gateway.count(phone.Pong) == 5)
-    assert len(gateway.taken) == 2
-    assert len(gateway.ready) == 16
+    assert len(gateway.attempts("taken")) == 2
+    assert len(gateway.attempts("ready")) == 16
     assert len(agent.sent()) == 1
     held = [frame.held for frame in gateway.seen if isinstance(frame, phone.Ready)]
     assert max(map(len, held)) <= 2
@@ -191,7 +191,7 @@ async def test_an_idle_phone_is_quiet_but_asks_now_and_then(gateway: FakeGateway
     await start()
     await until(lambda: gateway.count(phone.Ready) == 2)
     job = new_job()
-    gateway.ready.append(job)  # without a wake
+    gateway.add(job)  # without a wake
     await until(lambda: gateway.states(job.attempt))
     assert gateway.count(phone.Ready) <= 5
 
@@ -252,7 +252,7 @@ async def test_a_refused_take_is_not_sent(gateway: FakeGateway, start: Start) ->
 async def test_jobs_that_come_again_are_sent_once(gateway: FakeGateway, start: Start) -> None:
     job = new_job()
     agent = await start()
-    gateway.leased[job.attempt] = job
+    gateway.add(job, state="leased")
     await gateway.send(phone.Jobs(jobs=[job, job]), phone.Jobs(jobs=[job]))
     await until(lambda: "delivered" in gateway.states(job.attempt))
     await gateway.send(phone.Jobs(jobs=[job]))
@@ -276,7 +276,7 @@ async def test_reports_made_while_offline_are_not_lost(gateway: FakeGateway, sta
     jobs = [new_job(1), new_job(1)]
     agent = await start(delay_ms=200)
     await gateway.offer(*jobs)
-    await until(lambda: len(gateway.taken) == 2)
+    await until(lambda: len(gateway.attempts("taken")) == 2)
     await gateway.stop()
     gateway.cut()
     # What was taken is the phone's to send, connected or not.
@@ -292,6 +292,7 @@ async def test_what_this_phone_cannot_send_is_reported_failed(gateway: FakeGatew
     agent = await start()
     await gateway.offer(strange, fax)
     await until(lambda: gateway.states(strange.attempt) and gateway.states(fax.attempt))
+    assert set(gateway.taken) == {strange.attempt, fax.attempt}
     assert gateway.reports[strange.attempt][0].reason == "no_sim"
     assert gateway.reports[fax.attempt][0].reason == "no_channel"
     assert agent.sent() == []
@@ -361,7 +362,7 @@ async def test_stopping_finishes_the_send_and_flushes_its_reports(gateway: FakeG
     jobs = [new_job(1) for _ in range(4)]
     agent = await start(delay_ms=150, delivery_ms=50, limits=PATIENT)
     await gateway.offer(*jobs)
-    await until(lambda: agent.sent() and len(gateway.taken) == 2)
+    await until(lambda: agent.sent() and len(gateway.attempts("taken")) == 2)
     agent.stop.set()
     assert await asyncio.wait_for(agent.ended, 10) is None
     assert len(agent.sent()) == 1
@@ -407,9 +408,9 @@ async def test_what_was_in_the_radio_at_a_kill_is_unknown_and_never_sent_again(
 ) -> None:
     folder = tmp_path / "phone"
     jobs = [new_job(1 + n % 2) for n in range(12)]
-    gateway.ready += jobs
+    gateway.add(*jobs)
     async with agent_process(gateway, folder, SMSFLEET_PHONE_DELAY_MS="600000") as process:
-        await until(lambda: len(radio_lines(folder)) == 2 and len(gateway.taken) == 4)
+        await until(lambda: len(radio_lines(folder)) == 2 and len(gateway.attempts("taken")) == 4)
         assert (folder / "connected").exists()
         process.kill()
         await process.wait()
@@ -427,10 +428,23 @@ async def test_what_was_in_the_radio_at_a_kill_is_unknown_and_never_sent_again(
     assert not (folder / "connected").exists()
 
 
+async def test_the_unknown_is_reported_without_being_asked_for(gateway: FakeGateway, tmp_path: Path) -> None:
+    folder = tmp_path / "phone"
+    job = new_job(1)
+    gateway.add(job)
+    gateway.gives_again = False
+    async with agent_process(gateway, folder, SMSFLEET_PHONE_DELAY_MS="600000"):
+        await until(lambda: radio_lines(folder))
+    async with agent_process(gateway, folder):
+        await until(lambda: gateway.states(job.attempt))
+    assert gateway.reports[job.attempt][0].reason == "interrupted"
+    assert radio_lines(folder) == [job.attempt]
+
+
 async def test_kills_at_any_moment_double_nothing(gateway: FakeGateway, tmp_path: Path) -> None:
     folder = tmp_path / "phone"
     jobs = [new_job(1 + n % 2) for n in range(200)]
-    gateway.ready += jobs
+    gateway.add(*jobs)
     for part in range(1, 4):
         async with agent_process(gateway, folder, SMSFLEET_PHONE_DELAY_MS="3"):
             await until(lambda part=part: len(radio_lines(folder)) >= 30 * part)  # type: ignore[misc]

@@ -407,3 +407,21 @@ async def test_deleting_hides_at_once_cancels_what_waits_and_blanks_later(pool: 
     await pool.execute(f"update messages set deleted_at = {long_ago}, ended_at = {long_ago}")
     await stories.blank_deleted()
     assert await pool.fetchval("select count(*) from messages where text = ''") == 2
+
+
+async def test_a_late_sending_of_a_failed_attempt_ends_the_message_without_another_try(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    reports = Reports(pool)
+    await stores.messages.submit([submit_sms("+1")])
+    device, session = await opened(stores)
+    leased = await stores.lease(device, session)
+    assert leased
+    message = leased[0].message
+    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    await pool.execute("delete from outbox")
+    await reports.fold(fold([reported(message, "failed", device)]))
+    await reports.fold(fold([reported(message, "sent", device)]))
+    assert (await message_row(pool, message))[0] == "failed", "failed is the stronger word on this attempt"
+    assert await pool.fetchval("select count(*) from work") == 0
+    told = [row["type"] for row in await pool.fetch("select type from outbox order by id")]
+    assert sorted(told) == ["sms.failed", "sms.sent"]

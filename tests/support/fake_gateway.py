@@ -36,7 +36,7 @@ def new_job(sim: int = 1, *, attempt: str | None = None, valid_s: float = 3600, 
     )
 
 
-async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+async def until(condition: Callable[[], object], within_s: float = 15.0) -> None:
     """Waits until the condition is true; fails after `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while not condition():
@@ -49,9 +49,11 @@ class FakeGateway:
 
     def __init__(self) -> None:
         self.port = 0
-        self.ready: list[phone.Job] = []
-        self.leased: dict[str, phone.Job] = {}
-        self.taken: dict[str, phone.Job] = {}
+        self.work: dict[str, phone.Job] = {}
+        self.state: dict[str, str] = {}
+        """Of each attempt: ready, leased, taken or reported."""
+        self.taken: list[str] = []
+        """The attempts in the order of their taking."""
         self.reports: dict[str, list[phone.AttemptReport]] = defaultdict(list)
         self.texts: dict[str, phone.ReceivedText] = {}
         self.tokens: dict[str, str] = {}
@@ -68,6 +70,9 @@ class FakeGateway:
         self.byes: list[phone.Bye] = []
         """Said instead of welcome, first one first."""
         self.ping_s = 15.0
+        self.gives_again = True
+        """Whether taken work without a report is offered again after a hello."""
+        self._again: set[str] = set()
         self._server: Server | None = None
 
     @property
@@ -96,10 +101,20 @@ class FakeGateway:
             for frame in frames:
                 await connection.send(msgspec.json.encode(frame), text=True)
 
+    def add(self, *jobs: phone.Job, state: str = "ready") -> None:
+        """There is new work that nobody was told of."""
+        for job in jobs:
+            self.work[job.attempt] = job
+            self.state[job.attempt] = state
+
     async def offer(self, *jobs: phone.Job) -> None:
         """There is new work."""
-        self.ready += jobs
+        self.add(*jobs)
         await self.send(phone.Wake())
+
+    def attempts(self, state: str) -> list[str]:
+        """The attempts in a state."""
+        return [attempt for attempt, its_state in self.state.items() if its_state == state]
 
     def count(self, kind: type[phone.Frame]) -> int:
         return sum(isinstance(frame, kind) for frame in self.seen)
@@ -117,8 +132,9 @@ class FakeGateway:
             if isinstance(answer, phone.Bye):
                 return
             self.connections.add(connection)
-            self.ready = list(self.leased.values()) + self._given_again() + self.ready
-            self.leased.clear()
+            for attempt in self.attempts("leased"):
+                self.state[attempt] = "ready"
+            self._again = set(self.attempts("taken") if self.gives_again else ())
             async for data in connection:
                 frame = _decoder.decode(data)
                 self.seen.append(frame)
@@ -127,9 +143,6 @@ class FakeGateway:
             pass
         finally:
             self.connections.discard(connection)
-
-    def _given_again(self) -> list[phone.Job]:
-        return [job for attempt, job in self.taken.items() if not self.reports[attempt]]
 
     def _welcome(self, hello: phone.Hello) -> phone.Frame:
         if self.byes:
@@ -165,6 +178,7 @@ class FakeGateway:
             case phone.Report():
                 for report in frame.reports:
                     self.reports[report.attempt].append(report)
+                    self.state[report.attempt] = "reported"
                 answer = phone.Ack(seq=frame.seq)
             case phone.Received():
                 for text in frame.texts:
@@ -176,22 +190,23 @@ class FakeGateway:
             await connection.send(msgspec.json.encode(answer), text=True)
 
     def _lease(self, frame: phone.Ready) -> list[phone.Job]:
-        places = dict(frame.places)
-        for attempt, job in self.leased.items():
-            places[job.sim] = places.get(job.sim, 0) - (attempt not in self.taken)
-        given = [job for attempt, job in self.leased.items() if attempt not in frame.held]
-        for job in list(self.ready):
-            if places.get(job.sim, 1) > 0:
-                places[job.sim] = places.get(job.sim, 1) - 1
-                self.ready.remove(job)
-                self.leased[job.attempt] = job
-                given.append(job)
-        return given
+        places = defaultdict(lambda: 1, frame.places)
+        for attempt in self.attempts("leased"):
+            places[self.work[attempt].sim] -= 1
+        for attempt in self.attempts("ready"):
+            sim = self.work[attempt].sim
+            if places[sim] > 0:
+                places[sim] -= 1
+                self.state[attempt] = "leased"
+        given = [attempt for attempt in self._again if self.state[attempt] == "taken"] + self.attempts("leased")
+        return [self.work[attempt] for attempt in given if attempt not in frame.held]
 
     def _take(self, attempt: str) -> bool:
-        if (job := self.leased.pop(attempt, None)) is not None:
-            self.taken[attempt] = job
-        return attempt in self.taken
+        self._again.discard(attempt)
+        if self.state.get(attempt) == "leased":
+            self.state[attempt] = "taken"
+            self.taken.append(attempt)
+        return self.state.get(attempt) == "taken"
 
 
 @asynccontextmanager

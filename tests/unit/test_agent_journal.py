@@ -125,7 +125,8 @@ def test_only_what_is_old_settled_and_acked_is_forgotten(journal: Journal) -> No
 
 
 def test_pruning_goes_in_steps(journal: Journal) -> None:
-    journal.apply([lambda j: [j.settle(str(n), 1, "sent", 1, None) for n in range(600)]], durable=False)
+    for n in range(600):
+        journal.settle(str(n), 1, "sent", 1, None)
     journal.reports_acked([n.n for n in journal.waiting_reports(0, 1000)])
     assert journal.prune(50) is True
     assert journal.prune(50) is False

@@ -135,10 +135,14 @@ def test_a_job_in_hand_is_ignored_in_every_stage() -> None:
     assert not desk.in_hand(job.attempt)
 
 
-def test_what_this_phone_cannot_send_is_refused() -> None:
+def test_what_this_phone_cannot_send_is_taken_all_the_same() -> None:
     desk = Desk((1,))
-    assert desk.offer(new_job(3), None, NOW) == "no_sim"
-    assert desk.offer(new_job(1, channel="fax"), None, NOW) == "no_channel"
+    strange, fax = new_job(3), new_job(1, channel="fax")
+    assert [desk.offer(job, None, NOW) for job in (strange, fax)] == ["held", "held"]
+    assert (desk.unsendable(strange), desk.unsendable(fax)) == ("no_sim", "no_channel")
+    assert desk.unsendable(new_job(1)) is None
+    desk.taken(desk.to_take(NOW), [strange.attempt])
+    assert desk.begin(1) == strange
 
 
 def test_a_gateway_that_gives_too_much_is_bounded() -> None:

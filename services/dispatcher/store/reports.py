@@ -47,7 +47,8 @@ _RANKS = f"array[{', '.join(repr(state) for state in RANKED)}]"
 
 # Messages are locked first and in order, so that two folders never wait for each other in a circle. A state moves an
 # attempt only upwards in rank; every time is kept. The message follows a delivery or a sending on any attempt, and
-# otherwise its newest attempt. Each public change is told once: when its time is set for the first time.
+# otherwise its newest attempt. A sending that is told late withdraws a later try that nobody has taken. Each public
+# change is told once: when its time is set for the first time, or when the message has failed for good.
 _FOLD = f"""
 with told as (
     select *, array_position({_RANKS}, state) as rank from unnest(
@@ -95,6 +96,7 @@ with told as (
     select distinct on (a.message_id) a.*, l.state as message_state
     from after a join locked l on l.id = a.message_id
     where a.state in ('sent', 'delivered') or a.number >= l.attempt
+        or (a.sent_at is not null and a.old_sent_at is null)
     order by a.message_id, a.state = 'delivered' desc, a.state = 'sent' desc, a.number desc
 ), retried as (
     update work w set
@@ -125,10 +127,13 @@ with told as (
     where m.id = d.message_id and m.state <> 'delivered' and m.id not in (select message_id from retried)
         and (m.state <> 'sent' or d.state = 'delivered')
         and (m.state, m.attempt) is distinct from (d.state, d.number)
-    returning m.id, m.state
+        and (d.state in ('sent', 'delivered') or not exists (
+            select from work w where w.message_id = m.id and w.attempt > d.number and w.state = 'taken'
+        ))
+    returning m.id, m.state, m.account_id, d.number, d.device_id, d.sim, d.failed_at
 ), resting as (
     select w.message_id from work w join deciding d using (message_id)
-    where (w.attempt = d.number or (w.state <> 'taken' and d.state in ('sent', 'delivered')))
+    where (w.attempt = d.number or (w.state <> 'taken' and d.sent_at is not null))
         and w.message_id not in (select message_id from retried)
     order by w.message_id for update of w
 ), rested as (
@@ -144,6 +149,10 @@ insert into outbox (account_id, type, occurred_at, message_id, device_id, sim, n
 select account_id, 'sms.' || change, at, message_id, device_id, sim, change_number
 from changes
 where change in ('sent', 'delivered')
-    or (change = 'failed' and state = 'failed' and message_id not in (select message_id from retried))
-order by message_id, change_number
+union all
+select account_id, 'sms.failed', failed_at, id, device_id, sim,
+    number * {CHANGES_PER_ATTEMPT} + array_position({_RANKS}, 'failed')
+from moved
+where state = 'failed'
+order by 4, 7
 """

@@ -1,0 +1,1 @@
+"""The `smsfleet` command, one module a group of subcommands."""
