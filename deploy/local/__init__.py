@@ -1,1 +1,1 @@
-"""SMSFleet on one machine: real servers from wheels, the services and simulated phones under one supervisor."""
+"""SMSFleet on one machine: real servers from wheels, services and simulated phones under one supervisor."""

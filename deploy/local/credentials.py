@@ -43,7 +43,8 @@ def nats_public_keys(home: Home, roles: Sequence[str] = NATS_ROLES) -> dict[str,
 
 
 def _make_nats_keys(home: Home, roles: Sequence[str]) -> None:
-    import nkeys  # loads a cryptographic library: only on the first start
+    # Loads a cryptographic library: only on the first start.
+    import nkeys  # type: ignore[import-untyped]
 
     for role in roles:
         seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)

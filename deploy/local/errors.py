@@ -4,4 +4,10 @@ from shared.errors import Startup
 
 
 class LocalError(Startup):
-    """Something stands in the way of this installation; the text is one line: what it is, and how to mend it."""
+    """Something stands in the way of this installation; the text is one line: what, and how to mend it."""
+
+
+class NotRunning(LocalError):
+    """There is no running installation to act on."""
+
+    code = "not_running"

@@ -22,7 +22,7 @@ PERMISSIONS: dict[str, dict[str, object]] = {role: {} for role in credentials.NA
 
 
 def install(home: Home) -> tuple[Program, str]:
-    """Return how to run this installation's NATS server, and its URL. Raise LocalError where it cannot work."""
+    """Return how to run this installation's NATS, and its URL. Raise LocalError where it cannot work."""
     port, monitoring = free_port(), free_port()
     store = home.path / "nats"
     make_folder(store, 0o700)
@@ -59,6 +59,7 @@ def install(home: Home) -> tuple[Program, str]:
         name="nats",
         argv=[bundled("nats-server"), "--config", configuration],
         log=home.log("nats"),
+        data=store,
         ready=ready,
         env={"PATH": "/usr/bin:/bin"},
         cwd=home.path,
@@ -70,9 +71,9 @@ def install(home: Home) -> tuple[Program, str]:
 def store_limit(store: Path, before: int = 0) -> int:
     """Return how many bytes JetStream may keep in `store`, below what its volume can hold.
 
-    JetStream refuses what goes beyond its limit and recovers by itself; on a full disk it does neither. `before` is
-    the limit of the last start, kept while it fits: streams that were made for it do not shrink. Raise LocalError
-    when there is not even room for the smallest useful store.
+    JetStream refuses what goes beyond its limit and recovers by itself; on a full disk it does neither.
+    `before` is the limit of the last start, kept while it fits: streams made for it do not shrink. Raise
+    LocalError when there is not even room for the smallest useful store.
     """
     used = sum(path.stat().st_blocks * 512 for path in store.rglob("*") if path.is_file())
     room = free_bytes(store) + used
@@ -80,9 +81,9 @@ def store_limit(store: Path, before: int = 0) -> int:
         return before
     limit = min(LARGEST_STORE, int(room * _SHARE_OF_ROOM))
     if limit < SMALLEST_STORE:
-        needed = int(SMALLEST_STORE / _SHARE_OF_ROOM / 1024 / 1024)
+        needed = int(SMALLEST_STORE / _SHARE_OF_ROOM) >> 20
         raise LocalError(
-            f"the disk that holds {store} is full: {free_bytes(store) // 1024 // 1024} MB free, {needed} MB needed; "
+            f"the disk that holds {store} is full: {free_bytes(store) >> 20} MB free, {needed} MB needed; "
             "free some space, or set SMSFLEET_HOME to a folder on a larger disk"
         )
     return limit
@@ -97,6 +98,5 @@ def _limit_of(configuration: Path) -> int:
 
 def _users(keys: dict[str, str]) -> list[dict[str, object]]:
     return [
-        {"nkey": key, **({"permissions": PERMISSIONS[role]} if PERMISSIONS[role] else {})}
-        for role, key in keys.items()
+        {"nkey": key, **({"permissions": PERMISSIONS[role]} if PERMISSIONS[role] else {})} for role, key in keys.items()
     ]

@@ -65,9 +65,7 @@ class Home:
                 # Under root the database's own user has to pass through, but need not list.
                 make_folder(self.path, 0o711 if os.geteuid() == 0 else 0o700)
             if self.path.stat().st_uid != os.geteuid():
-                raise LocalError(
-                    f"{self.path} belongs to another user: run as that user, or set SMSFLEET_HOME to a folder of yours"
-                )
+                raise LocalError(f"{self.path} belongs to another user: run as that user, or set SMSFLEET_HOME")
             for folder in (self.secrets, self.logs, self.phones):
                 make_folder(folder, 0o700)
         except OSError as problem:
@@ -93,7 +91,8 @@ def write_private(path: Path, text: str) -> None:
     """Put `text` into `path` with mode 0600, whole or not at all, also when the machine stops half-way."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

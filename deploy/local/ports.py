@@ -6,14 +6,14 @@ import socket
 
 from deploy.local.errors import LocalError
 
-# Below the ranges from which Linux and macOS take the ports of outgoing connections: a port that was free stays
-# free while its server starts again.
+# Below the ranges from which Linux and macOS take the ports of outgoing connections: a port that was free
+# stays free while its server starts again.
 _RANGE = range(20_000, 30_000)
 _random = random.SystemRandom()
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of `host` that nothing listened on a moment ago; raise LocalError when 200 tries find none."""
+    """Return a port of `host` that nothing listened on a moment ago; raise LocalError when there is none."""
     for _ in range(200):
         port = _random.choice(_RANGE)
         if _bind_error(host, port) is None:
@@ -22,7 +22,7 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def require_free(host: str, port: int) -> None:
-    """Raise LocalError, naming the setting to change, unless a server could listen on `host` and `port` now."""
+    """Raise LocalError, naming the setting to change, unless a server could listen there now."""
     problem = _bind_error(host, port)
     if problem is None:
         return

@@ -1,4 +1,4 @@
-"""Postgres on one machine: no TCP, passwords for everyone, a private socket, nothing kept in memory that must last."""
+"""Postgres on one machine: no TCP, passwords, a private socket, nothing that relaxes durability."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from deploy.local import credentials
 from deploy.local.errors import LocalError
 from deploy.local.paths import Home, write_private
 from deploy.local.placement import SOCKET_NAME, Placement, place
-from deploy.local.processes import Program
+from deploy.local.processes import Program, identity
 from deploy.local.server_logs import size, why_it_failed
 
 ROLE = "smsfleet"
 DATABASE = "smsfleet"
 ADMIN = "postgres"
 
-# For two shared cores and a few hundred MB; whatever is accepted must survive a crash, so nothing here relaxes fsync.
+# For two shared cores and a few hundred MB. What is accepted survives a crash: nothing here relaxes fsync.
 _SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -62,7 +62,8 @@ def install(home: Home, say: Callable[[str], None]) -> tuple[Program, str]:
         _create(home, places)
     if not (places.data / "PG_VERSION").is_file():
         raise LocalError(
-            f"{places.data} is not a Postgres database any more: put a backup there, or delete {home.path} (this loses data)"
+            f"{places.data} is not a Postgres database any more: put a backup there, "
+            f"or delete {home.path} to begin anew (this loses all data)"
         )
     url = database_url(home, places.socket)
     settings = dict(_SETTINGS, unix_socket_directories=str(places.socket))
@@ -79,6 +80,7 @@ def install(home: Home, say: Callable[[str], None]) -> tuple[Program, str]:
             *(word for name, value in settings.items() for word in ("-c", f"{name}={value}")),
         ],
         log=home.log("postgres"),
+        data=places.data,
         ready=ready,
         env=_environment(),
         cwd=places.data.parent if places.owner is None else Path("/"),
@@ -103,7 +105,7 @@ async def _answers(url: str) -> bool:
 
 
 def _create(home: Home, places: Placement) -> None:
-    """Make the cluster beside its final place and move it there when it is whole: a half-made one is never used."""
+    """Make the cluster beside its final place and move it there when whole: a half-made one is never used."""
     admin = credentials.password(home, "postgres-admin")
     secret = credentials.password(home, "postgres")
     making = places.area / "making"
@@ -154,7 +156,7 @@ def _create(home: Home, places: Placement) -> None:
 
 def _run(places: Placement, log: Path, program: str, *words: str, script: str = "") -> None:
     begins = size(log)
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as output:
         try:
             done = subprocess.run(
                 [str(places.programs / program), *words],
@@ -165,7 +167,7 @@ def _run(places: Placement, log: Path, program: str, *words: str, script: str = 
                 cwd="/",
                 timeout=120,
                 check=False,
-                **({"user": places.owner.uid, "group": places.owner.gid, "extra_groups": []} if places.owner else {}),
+                **identity(places.owner),
             )
         except subprocess.TimeoutExpired as problem:
             raise LocalError(f"{program} took longer than two minutes: see {log}") from problem

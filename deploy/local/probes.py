@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 async def http_get(url: str, timeout_s: float = 2.0) -> tuple[int, bytes]:
-    """Return status and body of an http URL; raise OSError (also TimeoutError) when no answer comes in time."""
+    """Return status and body of an http URL; raise OSError when no answer comes in time."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
@@ -58,5 +58,5 @@ async def _exchange(host: str, port: int, request: bytes, timeout_s: float) -> b
 
     try:
         return await asyncio.wait_for(talk(), timeout_s)
-    except asyncio.TimeoutError as problem:
+    except TimeoutError as problem:
         raise TimeoutError(f"no answer from {host} port {port} within {timeout_s:g} s") from problem

@@ -1,4 +1,4 @@
-"""Starts, recognises and ends processes, so that only our own are ever ended and none outlives its supervisor."""
+"""Starts, recognises and ends processes, so that only our own are ended and none is forgotten."""
 
 import asyncio
 import contextlib
@@ -11,9 +11,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.02
+_LARGEST_LOG = 32 * 1024 * 1024
 # Looked up before any fork: a forked child must not load libraries.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -44,6 +46,8 @@ class Program:
     """How long it may drain before it is killed."""
     health_url: str | None = None
     metrics_url: str | None = None
+    data: Path | None = None
+    """What it keeps on disk, and so what may be damaged when it does not start."""
     prepare: Callable[[], None] = lambda: None
     """Runs before each start, for what must not be left over from the last one."""
 
@@ -62,13 +66,13 @@ class Mark:
 
 
 def started(pid: int) -> str:
-    """Return when process `pid` started, as an opaque word that no later process of that number shares; '' if gone."""
+    """Return when process `pid` started, as a word that no later one of its number shares; '' if gone."""
     try:
-        # The name, in parentheses, may itself hold spaces and parentheses; the start time is the 20th word after it.
+        # The name, in parentheses, may hold spaces and parentheses; the start time is the 20th word after it.
         words = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         return "" if words[0] in ("Z", "X") else f"{_boot()}:{words[19]}"
     except (FileNotFoundError, ProcessLookupError):
-        if sys.platform == "linux":
+        if Path("/proc/self/stat").exists():
             return ""
     shown = subprocess.run(
         ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=5, check=False
@@ -79,10 +83,11 @@ def started(pid: int) -> str:
 def spawn(program: Program) -> "subprocess.Popen[bytes]":
     """Start `program` in a session of its own, its output appended to its log; raise OSError if that fails.
 
-    It is told to stop (its stop signal) when this process dies, where the kernel knows how. Call it from a thread that
-    lives as long as the program should: the kernel watches the thread.
+    It is told to stop (its stop signal) when this process dies, where the kernel can. Call it from a thread
+    that lives as long as the program should: the kernel watches the thread.
     """
     program.prepare()
+    _limit(program.log)
     parent = os.getpid()
 
     def in_child() -> None:
@@ -91,9 +96,6 @@ def spawn(program: Program) -> "subprocess.Popen[bytes]":
             if os.getppid() != parent:
                 os._exit(0)
 
-    identity = (
-        {"user": program.owner.uid, "group": program.owner.gid, "extra_groups": []} if program.owner else {}
-    )
     log = os.open(program.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(
@@ -105,14 +107,25 @@ def spawn(program: Program) -> "subprocess.Popen[bytes]":
             cwd=program.cwd,
             start_new_session=True,
             preexec_fn=in_child,
-            **identity,  # type: ignore[call-overload]
+            **identity(program.owner),
         )
     finally:
         os.close(log)
 
 
+def _limit(log: Path) -> None:
+    """Put a log that has grown aside, so that at most two of that size are kept."""
+    if log.exists() and log.stat().st_size > _LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def identity(owner: Owner | None) -> dict[str, Any]:
+    """Return the arguments of subprocess.Popen that make a process `owner`'s; none for None."""
+    return {"user": owner.uid, "group": owner.gid, "extra_groups": []} if owner else {}
+
+
 async def exited(process: "subprocess.Popen[bytes]", timeout_s: float | None = None) -> bool:
-    """Return True as soon as `process` has ended, False if it has not after `timeout_s` seconds (None: never)."""
+    """Return True as soon as `process` has ended, False if it has not after `timeout_s` seconds."""
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     pause = _POLL_S
     while process.poll() is None:
@@ -127,6 +140,8 @@ async def stop(process: "subprocess.Popen[bytes]", stop_signal: signal.Signals, 
     """Ask `process` to stop, kill it `after_s` seconds later; return whether it went by itself."""
     if process.poll() is None:
         process.send_signal(stop_signal)
+        # One that was halted could not obey.
+        process.send_signal(signal.SIGCONT)
         if not await exited(process, after_s):
             process.kill()
             await exited(process, 5)
@@ -137,13 +152,15 @@ async def stop(process: "subprocess.Popen[bytes]", stop_signal: signal.Signals, 
 def end_left_over(marks: Sequence[tuple[Mark, signal.Signals]], after_s: float = 5.0) -> int:
     """End the processes of a supervisor that is gone; return how many were alive.
 
-    Each is asked first (its signal) and killed `after_s` seconds later. A process that merely has the same number is
-    never touched.
+    Each is asked first (its signal) and killed `after_s` seconds later. A process that merely has the same
+    number is never touched.
     """
     alive = [(mark, wanted) for mark, wanted in marks if mark.alive]
     for mark, wanted in alive:
         with contextlib.suppress(ProcessLookupError):
             os.kill(mark.pid, wanted)
+            # One that was halted could not obey.
+            os.kill(mark.pid, signal.SIGCONT)
     deadline = time.monotonic() + after_s
     while any(mark.alive for mark, _ in alive) and time.monotonic() < deadline:
         time.sleep(_POLL_S)

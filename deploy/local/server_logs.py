@@ -18,7 +18,7 @@ def size(log: Path) -> int:
 
 
 def why_it_failed(name: str, log: Path, begins: int, data: Path | None, code: int | None) -> str:
-    """Return one line: what stopped the program `name`, from its log after byte `begins`, and how to mend it."""
+    """Return one line: what stopped `name`, from its log after byte `begins`, and how to mend it."""
     lines = _lines(log, begins)
     text = "\n".join(lines)
     if _FULL.search(text):

@@ -26,8 +26,8 @@ class Servers:
 async def install(home: Home, say: Callable[[str], None], external: Mapping[str, str] | None = None) -> Servers:
     """Return the servers of an installation, preparing the embedded ones (two seconds on the first start).
 
-    `external` holds SMSFLEET_DATABASE_URL, SMSFLEET_NATS_URL and SMSFLEET_REDIS_URL where those servers are not ours
-    (default: this process' environment). Raise LocalError where an embedded one cannot work.
+    `external` holds SMSFLEET_DATABASE_URL, SMSFLEET_NATS_URL and SMSFLEET_REDIS_URL where those are not
+    ours (default: this process' environment). Raise LocalError where an embedded one cannot work.
     """
     from deploy.local import nats, postgres, valkey
 

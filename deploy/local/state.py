@@ -1,5 +1,6 @@
-"""What an installation tells about itself in files: run.json, credentials.json, and how to connect to its servers."""
+"""What an installation tells about itself in files: run.json, credentials.json, how to reach its servers."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deploy.local.errors import LocalError
+from deploy.local.errors import LocalError, NotRunning
 from deploy.local.paths import Home, write_private
 from deploy.local.processes import Mark, started
 
@@ -64,11 +65,12 @@ def new_run(base_url: str) -> Run:
 
 
 def read_run(home: Home) -> Run | None:
-    """Return what run.json tells, whether or not it is still true; None when there is none that can be read."""
+    """Return what run.json tells, whether or not it is still true; None when there is none to read."""
     try:
         told: dict[str, Any] = json.loads(home.run.read_text())
-        groups = {name: [Running(**each) for each in told.pop(name)] for name in ("services", "phones", "servers")}
-        return Run(**told, **groups)
+        for group in ("services", "phones", "servers"):
+            told[group] = [Running(**each) for each in told[group]]
+        return Run(**told)
     except FileNotFoundError:
         return None
     except PermissionError as problem:
@@ -101,7 +103,7 @@ class Connections:
     nats_url: str
     redis_url: str
     nats_nkey_files: dict[str, str] = field(default_factory=dict)
-    """The private key file of each role (provision, gateway, ..., cli); empty for an external NATS without keys."""
+    """The private key file of each role (gateway, ..., cli); empty for an external NATS without."""
 
     def save(self, home: Home) -> None:
         """Write them where `connections` finds them (0600)."""
@@ -109,28 +111,29 @@ class Connections:
 
 
 def connections(home: Home) -> Connections:
-    """Return how to reach the servers: the environment's URLs where set, else those of the last start.
+    """Return how to reach the servers: by the environment's URLs, else those of the running installation.
 
-    Raise LocalError when neither tells where the servers are.
+    What neither names is empty. Raise NotRunning when the environment names none and no installation runs.
     """
-    try:
-        kept: dict[str, Any] = json.loads(_connections_file(home).read_text())
-    except (OSError, ValueError):
-        kept = {}
-    urls = {
-        name: os.environ.get(f"SMSFLEET_{name.upper()}", "") or str(kept.get(name, ""))
-        for name in ("database_url", "nats_url", "redis_url")
-    }
-    if not urls["database_url"] and not urls["nats_url"]:
-        raise LocalError(f"there is no installation in {home.path}: run `make up`, or set SMSFLEET_HOME")
+    urls = {name: os.environ.get(f"SMSFLEET_{name.upper()}", "") for name in ("database_url", "nats_url")}
+    kept: dict[str, Any] = {}
+    run = read_run(home)
+    if run is not None and run.mark.alive:
+        # Not there yet in the first moments of a first start.
+        with contextlib.suppress(FileNotFoundError):
+            kept = json.loads(_connections_file(home).read_text())
+    if not kept and not any(urls.values()):
+        raise NotRunning(f"SMSFleet is not running in {home.path}: run `make up`, or set SMSFLEET_HOME")
+    urls = {name: value or str(kept.get(name, "")) for name, value in urls.items()}
+    redis_url = os.environ.get("SMSFLEET_REDIS_URL") or str(kept.get("redis_url", ""))
     given = os.environ.get("SMSFLEET_NATS_NKEY_FILE", "")
     if os.environ.get("SMSFLEET_NATS_URL") or given:
         from deploy.local.credentials import NATS_ROLES
 
-        keys = {role: given for role in NATS_ROLES} if given else {}
+        keys = dict.fromkeys(NATS_ROLES, given) if given else {}
     else:
         keys = dict(kept.get("nats_nkey_files", {}))
-    return Connections(**urls, nats_nkey_files=keys)
+    return Connections(**urls, redis_url=redis_url, nats_nkey_files=keys)
 
 
 def _connections_file(home: Home) -> Path:

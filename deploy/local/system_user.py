@@ -70,7 +70,17 @@ def _create() -> None:
         raise LocalError(f"Postgres does not run as root: create a system user {NAME}, or run as an ordinary user")
     shell = next((path for path in ("/usr/sbin/nologin", "/sbin/nologin") if Path(path).exists()), "/bin/false")
     made = subprocess.run(
-        [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", STATE, "--shell", shell, NAME],
+        [
+            useradd,
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--home-dir",
+            STATE,
+            "--shell",
+            shell,
+            NAME,
+        ],
         capture_output=True,
         text=True,
         timeout=30,

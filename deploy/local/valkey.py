@@ -26,6 +26,8 @@ def install(home: Home) -> tuple[Program, str]:
         "maxmemory 128mb",
         "maxmemory-policy volatile-lru",
         "daemonize no",
+        # Its command line goes on naming this file, and so the installation that it belongs to.
+        "set-proc-title no",
         "loglevel notice",
         # The overcommit warning is about snapshots, which are never made here.
         "ignore-warnings ARM64-COW-BUG",

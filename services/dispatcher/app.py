@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from faststream.nats import NatsBroker
+from nats.aio.client import Client
 
 from services.dispatcher.consumers import Consumers
 from services.dispatcher.leasing import Leasing
 from services.dispatcher.relay import Relay
+from services.dispatcher.retention import Retention
 from services.dispatcher.rpc import Answers, responders
 from services.dispatcher.settings import DispatcherSettings
 from services.dispatcher.store.dead import DeadLetters
@@ -47,11 +49,12 @@ class Dispatcher:
     leasing: Leasing
     relay: Relay
     sweeper: Sweeper
+    retention: Retention
     partitions: Partitions
     publishers: dict[str, Publisher]
 
 
-def assemble(pool: Pool, client: Any, broker: NatsBroker) -> Dispatcher:
+def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: NatsBroker) -> Dispatcher:
     """Makes every part and declares its subscribers on the broker; starts nothing."""
     messages, work, phones = Messages(pool), Work(pool), Phones(pool)
     stories = Stories(pool)
@@ -70,9 +73,14 @@ def assemble(pool: Pool, client: Any, broker: NatsBroker) -> Dispatcher:
     for responder in responders(leasing, answers):
         responder.subscribe(broker)
     relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
-    return Dispatcher(
-        consumers, leasing, relay, Sweeper(work, stories, partitions, wakes, outbox_filled), partitions, publishers
+    retention = Retention(
+        partitions,
+        stories,
+        inbox,
+        sent_days=settings.retention_sent_days,
+        received_days=settings.retention_received_days,
     )
+    return Dispatcher(consumers, leasing, relay, Sweeper(work, wakes, outbox_filled), retention, partitions, publishers)
 
 
 @contextlib.asynccontextmanager
@@ -88,7 +96,7 @@ async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
         connected(settings, NAME, closed) as client,
     ):
         broker = worker_broker(settings, NAME, closed)
-        parts = assemble(pool, client, broker)
+        parts = assemble(settings, pool, client, broker)
         await parts.partitions.make_ahead()
         database = Freshness("the database does not answer", 5.0, time.monotonic)
         service.health.add("database", database.state)
@@ -105,6 +113,7 @@ async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
         service.tasks.every("database", 1.0, look_at_database)
         service.tasks.every("relay", 0, parts.relay.tick)
         parts.sweeper.start(service.tasks)
+        parts.retention.start(service.tasks)
         try:
             async with running_broker(broker):
                 yield service

@@ -4,4 +4,7 @@ from shared.runtime.settings import ServiceSettings
 
 
 class DispatcherSettings(ServiceSettings, frozen=True, kw_only=True):
-    """Settings of the dispatcher; it has none of its own yet."""
+    """How long messages are kept, in days."""
+
+    retention_sent_days: int = 90
+    retention_received_days: int = 365

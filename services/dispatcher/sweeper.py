@@ -1,7 +1,5 @@
 """What the clock does: scheduled work becomes ready, leases end, validity ends, silence becomes `unknown`."""
 
-from services.dispatcher.store.partitions import Partitions
-from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.work import Work
 from services.dispatcher.wakes import Wakes
 from shared.runtime.signals import Bell
@@ -13,11 +11,9 @@ BATCH = 1000
 class Sweeper:
     """The periodic jobs. Every replica runs them; a lock within each tick lets one of them act."""
 
-    def __init__(self, work: Work, stories: Stories, partitions: Partitions, wakes: Wakes, outbox_filled: Bell) -> None:
+    def __init__(self, work: Work, wakes: Wakes, outbox_filled: Bell) -> None:
         """Rings `outbox_filled` when a sweep told events."""
         self._work = work
-        self._stories = stories
-        self._partitions = partitions
         self._wakes = wakes
         self._outbox_filled = outbox_filled
 
@@ -29,8 +25,6 @@ class Sweeper:
         tasks.every("unwoken work", 1.0, self.wake_unwoken)
         tasks.every("expiry", 1.0, self.expire)
         tasks.every("silence", 5.0, self.settle_silent)
-        tasks.every("deleted texts", 60.0, self._stories.blank_deleted)
-        tasks.every("partitions", 3600.0, self._partitions.make_ahead)
 
     async def make_due(self) -> None:
         """Readies what is due, in bounded batches, and wakes phones for it."""

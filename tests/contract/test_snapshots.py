@@ -19,6 +19,7 @@ from deploy.local.programs import bundled
 from services.auth import app as auth
 from services.auth.settings import AuthSettings
 from services.dispatcher import app as dispatcher
+from services.dispatcher.settings import DispatcherSettings
 from services.webhooks import app as webhooks
 from services.webhooks.settings import WebhooksSettings
 from shared.bus.worker import asyncapi_document, worker_broker
@@ -83,7 +84,7 @@ def _webhooks(settings: ServiceSettings, pool: Pool) -> NatsBroker:
 
 def _dispatcher(settings: ServiceSettings, pool: Pool) -> NatsBroker:
     broker = worker_broker(settings, "dispatcher", _nothing)
-    dispatcher.assemble(pool, Client(), broker)
+    dispatcher.assemble(DispatcherSettings(**msgspec.structs.asdict(settings)), pool, Client(), broker)
     return broker
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import stat
 import subprocess
 import tempfile
@@ -15,10 +16,11 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
-from deploy.local import placement, ports, postgres, servers
+from deploy.local import placement, ports, postgres, servers, system_user
 from deploy.local.errors import LocalError
 from deploy.local.nats import store_limit
 from deploy.local.paths import Home
+from deploy.local.programs import postgres_programs
 from tests.support.embedded import Servers, start_servers
 from tests.support.strangers import as_stranger, ask_tcp, ask_unix
 
@@ -230,6 +232,29 @@ async def test_root_in_an_open_folder_keeps_the_data_in_the_installation(open_fo
         assert data.stat().st_uid != 0
     finally:
         await running.stop()
+
+
+@needs_root
+async def test_programs_that_their_user_cannot_reach_are_copied(
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = postgres_programs().parent.parent
+    hidden = tmp_path / "packages"
+    hidden.mkdir(mode=0o700)
+    for folder in (real, real.with_name(f"{real.name}.libs")):
+        await asyncio.to_thread(shutil.copytree, folder, hidden / folder.name, symlinks=True)
+    programs = hidden / real.name / "pginstall" / "bin"
+    monkeypatch.setattr(placement, "postgres_programs", lambda: programs)
+    monkeypatch.setattr(system_user, "STATE", open_folder)
+    said: list[str] = []
+    home = Home(tmp_path / "home")
+    home.make()
+    places = placement.place(home, said.append)
+    assert places.programs.is_relative_to(open_folder)
+    assert places.area.is_relative_to(open_folder)
+    assert any("are copied to" in line for line in said)
+    running = await start_servers(home.path)
+    await running.stop()
 
 
 @pytest.mark.parametrize(

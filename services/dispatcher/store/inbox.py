@@ -38,6 +38,20 @@ class Inbox:
             list(ids),
         )
 
+    async def remove_old(self, days: int, limit: int = 1000) -> int:
+        """Removes received texts older than so many days, a bounded number at once; returns how many."""
+        count: int = await self._pool.fetchval(_REMOVE_OLD, days, limit)
+        return count
+
+
+_REMOVE_OLD = """
+with old as (
+    select id from inbox where stored_at < now() - make_interval(days => $1) order by id limit $2 for update skip locked
+), gone as (
+    delete from inbox i using old where i.id = old.id returning 1
+)
+select count(*)::int from gone
+"""
 
 _ADD = """
 with added as (

@@ -1,9 +1,9 @@
-"""The log's weekly partitions: made ahead beside the live table, then attached, so that nothing waits."""
+"""The log's weekly partitions: made ahead and attached, detached and dropped, so that nothing live waits for it."""
 
 import datetime as dt
 
 from services.dispatcher.store.work import TRY_LOCK
-from shared.db.pool import Pool
+from shared.db.pool import Connection, Pool
 
 WEEK_MS = 7 * 86_400 * 1000
 PARTITIONED = ("messages", "attempts", "history")
@@ -12,6 +12,12 @@ WEEKS_BACK = 1
 """The gateway's clock may be a few seconds behind at a week's turn."""
 
 WEEKS_AHEAD = 4
+
+GRACE_DAYS = 1
+"""Days between the end of resending a week's messages and the end of the week's partitions."""
+
+LOCK_TIMEOUT = "set lock_timeout = '2s'"
+"""Dropping gives way to whoever uses the table; the next tick tries again."""
 
 
 def bound(week: int) -> bytes:
@@ -68,3 +74,63 @@ class Partitions:
             "select count(*) from unnest($1::text[]) as n (name) where to_regclass(name) is null", names
         )
         return missing == 0
+
+    async def remove_oldest(self, days: int) -> list[str]:
+        """Removes the oldest week that ended more than `days` ago and that no live work refers to; its tables' names.
+
+        Empty when there is none, or another replica does it. A removal that was cut off is finished by the next one:
+        DETACH CONCURRENTLY runs outside any transaction, on a connection of its own, while another one holds the
+        tick's lock and has touched no table.
+        """
+        async with self._pool.acquire() as guard, self._pool.acquire() as worker, guard.transaction():
+            if not await guard.fetchval(TRY_LOCK, "dispatcher.retention"):
+                return []
+            await worker.execute(LOCK_TIMEOUT)
+            try:
+                for row in await worker.fetch(_PENDING):
+                    await worker.execute(f"alter table {row['parent']} detach partition {row['child']} finalize")
+                week = await self._oldest_removable(worker, days)
+                return [] if week is None else await self._remove(worker, week)
+            finally:
+                await worker.execute("reset lock_timeout")
+
+    async def _oldest_removable(self, worker: Connection, days: int) -> int | None:
+        now = await worker.fetchval("select now()")
+        newest = week_of(now - dt.timedelta(days=days + GRACE_DAYS)) - 1
+        names = {row["relname"] for row in await worker.fetch(_TABLES, [f"{table}\\_%" for table in PARTITIONED])}
+        weeks = sorted({_week_of_name(name) for name in names})
+        for week in weeks:
+            if week > newest:
+                return None
+            if not await worker.fetchval(_HAS_WORK, bound(week), bound(week + 1)):
+                return week
+        return None
+
+    async def _remove(self, worker: Connection, week: int) -> list[str]:
+        removed = []
+        for table in PARTITIONED:
+            name = partition_name(table, week)
+            if await worker.fetchval(_IS_ATTACHED, name):
+                await worker.execute(f"alter table {table} detach partition {name} concurrently")
+            await worker.execute(f"drop table if exists {name}")
+            removed.append(name)
+        return removed
+
+
+def _week_of_name(name: str) -> int:
+    first = dt.datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=dt.UTC)
+    return week_of(first)
+
+
+_PENDING = """
+select inhparent::regclass::text as parent, inhrelid::regclass::text as child from pg_inherits where inhdetachpending
+"""
+
+_TABLES = """
+select relname from pg_class
+where relkind = 'r' and relname like any($1) and relname ~ '_[0-9]{8}$' and pg_table_is_visible(oid)
+"""
+
+_HAS_WORK = "select exists (select from work where message_id >= $1 and message_id < $2)"
+
+_IS_ATTACHED = "select exists (select from pg_inherits where inhrelid = to_regclass($1))"
