@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from services.dispatcher.routing import queues_of
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.phones import Phones
-from services.dispatcher.store.work import Asked, LeasedJob, Work
+from services.dispatcher.store.work import Asked, LeasedJob, ServedQueue, Work
 from services.dispatcher.wakes import Wakes
 from shared.bus.batching import Batcher, at_most
 from shared.contracts.phone import Job
@@ -26,6 +26,9 @@ from shared.model.ids import MessageId, attempt_id, parse_attempt_id
 
 MAX_PLACES = 100
 """Most untaken jobs that one SIM may hold."""
+
+SLOTS = range(1, 9)
+"""SIM slots that a phone may name."""
 
 TAKES_PER_STATEMENT = 256
 TAKE_TIMEOUT_S = 8.0
@@ -61,18 +64,14 @@ class Leasing:
     async def lease(self, ask: Lease) -> Leased:
         """Work for each SIM that has room. Raises StaleSession when the session is not the newest."""
         held = set(ask.held)
-        jobs: list[Job] = []
-        channels = await self._channels_of(ask.device, ask.session)
-        for slot, places in sorted(ask.places.items()):
-            keys = queues_of(ask.account, ask.device, slot, channels)
-            queues = await self._messages.intern(keys)
-            leased = await self._work.lease(
-                ask.account, ask.device, ask.session, slot, queues, max(0, min(places, MAX_PLACES))
-            )
-            if leased is None:
-                raise StaleSession
-            jobs += [job for job in map(_job, leased) if job.attempt not in held]
-        return Leased(jobs)
+        places = {slot: max(0, min(wanted, MAX_PLACES)) for slot, wanted in ask.places.items() if slot in SLOTS}
+        keys = queues_of(ask.account, ask.device, places, await self._channels_of(ask.device, ask.session))
+        queues = await self._messages.intern(keys)
+        served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
+        leased = await self._work.lease(ask.account, ask.device, ask.session, places, served)
+        if leased is None:
+            raise StaleSession
+        return Leased([job for job in map(_job, leased) if job.attempt not in held])
 
     async def take(self, ask: TakeAttempts) -> TakenAttempts:
         """Those of the attempts that are this session's to send, in the order asked."""

@@ -22,13 +22,14 @@ class OnlinePhone(NamedTuple):
     slots: tuple[int, ...]
 
 
-def queues_of(account: int, device: str, slot: int, channels: Iterable[str]) -> list[QueueKey]:
-    """Every queue that this SIM of this phone may serve."""
+def queues_of(account: int, device: str, slots: Iterable[int], channels: Iterable[str]) -> list[QueueKey]:
+    """Every queue that these SIMs of this phone may serve; `sim` is None where any of them may."""
+    sims: list[int | None] = [None, *slots]
     return [
-        QueueKey(account, pinned_device, pinned_sim, channel)
+        QueueKey(account, pinned_device, sim, channel)
         for channel in channels
         for pinned_device in (device, None)
-        for pinned_sim in (slot, None)
+        for sim in sims
     ]
 
 

@@ -48,6 +48,7 @@ async def connected_pool(
             "timezone": "UTC",
             "jit": "off",
         },
+        reset=_keep,
     )
     deadline = asyncio.get_running_loop().time() + (patience_s or 0)
     while True:
@@ -65,6 +66,10 @@ async def connected_pool(
             await asyncio.wait_for(pool.close(), 10)
         except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
             pool.terminate()
+
+
+async def _keep(_: Connection) -> None:
+    """Resets nothing between users: no code leaves session state behind, and resetting costs four statements."""
 
 
 def is_item_error(error: Exception) -> bool:

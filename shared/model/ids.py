@@ -18,6 +18,7 @@ DeviceId = NewType("DeviceId", str)
 """21 characters of [A-Za-z0-9_-]; the one public id of a phone."""
 
 MESSAGE_ID_BYTES = 20
+MAC_BYTES = 4
 ATTEMPT_ID_CHARS = 34
 MAX_ATTEMPT = 255
 MAX_RECIPIENTS = 65_536
@@ -31,7 +32,8 @@ class MessageIds:
 
     def __init__(self, key: bytes) -> None:
         """`key` is the installation's MAC key; the same on every gateway."""
-        self._mac = hmac.new(key, digestmod=hashlib.sha256)
+        # Keyed BLAKE2b is a MAC by itself, at a fraction of HMAC's cost.
+        self._mac = hashlib.blake2b(key=key, digest_size=MAC_BYTES)
 
     def new(self, account: int, now_ms: int, count: int = 1) -> list[MessageId]:
         """`count` ids of one request, in the order of its recipients. `now_ms`: Unix milliseconds."""
@@ -45,7 +47,7 @@ class MessageIds:
     def _sealed(self, account: int, body: bytes) -> MessageId:
         mac = self._mac.copy()
         mac.update(account.to_bytes(8, "big") + body)
-        return MessageId(body + mac.digest()[:4])
+        return MessageId(body + mac.digest())
 
 
 def accepted_at_ms(message_id: MessageId) -> int:

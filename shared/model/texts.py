@@ -1,5 +1,6 @@
 """How a text travels over the radio: its alphabet and its parts (3GPP TS 23.038 section 6.2.1, TS 23.040)."""
 
+import re
 from typing import Literal, NamedTuple
 
 Encoding = Literal["gsm7", "ucs2"]
@@ -9,6 +10,9 @@ _BASIC = frozenset(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _EXTENSION = frozenset("\f^{}\\[~]|€")
+
+_PLAIN = re.compile(r"[A-Za-z0-9 \n!\"#$%&'()*+,\-./:;<=>?@_]*").fullmatch
+"""Most texts: characters that ASCII and the basic alphabet share."""
 
 GSM7_SINGLE, GSM7_PART = 160, 153
 UCS2_SINGLE, UCS2_PART = 70, 67
@@ -23,7 +27,7 @@ class Segments(NamedTuple):
 
 def segments(text: str) -> Segments:
     """Encoding and number of parts of a text; extension characters count two septets, pairs are kept together."""
-    if text.isascii() and text.isalnum() and len(text) <= GSM7_SINGLE:
+    if len(text) <= GSM7_SINGLE and _PLAIN(text):
         return Segments("gsm7", 1)
     characters = set(text)
     if characters <= _BASIC:

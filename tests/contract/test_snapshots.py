@@ -15,13 +15,15 @@ import pytest
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
-from deploy.local.programs import bundled
+from deploy.local.programs import postgres_programs
 from services.auth import app as auth
 from services.auth.settings import AuthSettings
 from services.dispatcher import app as dispatcher
 from services.dispatcher.settings import DispatcherSettings
 from services.webhooks import app as webhooks
+from services.webhooks.client import Outcome
 from services.webhooks.settings import WebhooksSettings
+from services.webhooks.targets import Guard
 from shared.bus.worker import asyncapi_document, worker_broker
 from shared.contracts import commands, events, phone, registry, reports
 from shared.db.pool import Pool
@@ -78,8 +80,12 @@ def _auth(settings: ServiceSettings, pool: Pool) -> NatsBroker:
 
 
 def _webhooks(settings: ServiceSettings, pool: Pool) -> NatsBroker:
-    broker, _ = webhooks.build(WebhooksSettings(**msgspec.structs.asdict(settings)), pool, _nothing)
-    return broker
+    own = WebhooksSettings(**msgspec.structs.asdict(settings))
+    return webhooks.build(own, pool, _never_posts, Guard([]), _nothing).broker
+
+
+async def _never_posts(url: str, body: bytes) -> Outcome:
+    raise AssertionError("a document is made; nothing runs")
 
 
 def _dispatcher(settings: ServiceSettings, pool: Pool) -> NatsBroker:
@@ -95,7 +101,7 @@ def test_schema(servers: Servers) -> None:
     """The checked-in schema is what all migrations make."""
     dumped = subprocess.run(
         [
-            postgres_program("pg_dump"), "--schema-only", "--no-owner", "--no-privileges", "--restrict-key=snapshot",
+            str(postgres_programs() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges", "--restrict-key=snapshot",
             "--exclude-table=schema_migrations", "--dbname", on_database(servers.database_url, TEMPLATE),
         ],
         capture_output=True, text=True, timeout=60, check=True,

@@ -5,10 +5,11 @@ import time
 
 from msgspec.structs import replace
 
+from services.dispatcher.routing import queues_of
 from services.dispatcher.states import fold
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.stories import Stories
-from services.dispatcher.store.work import Asked
+from services.dispatcher.store.work import Asked, ServedQueue
 from shared.contracts.reports import AttemptReported
 from shared.contracts.rpc import SessionRef
 from shared.db.pool import Pool
@@ -425,3 +426,22 @@ async def test_a_late_sending_of_a_failed_attempt_ends_the_message_without_anoth
     assert await pool.fetchval("select count(*) from work") == 0
     told = [row["type"] for row in await pool.fetch("select type from outbox order by id")]
     assert sorted(told) == ["sms.failed", "sms.sent"]
+
+
+async def test_one_lease_fills_both_sims_and_priority_counts_on_each(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    device, session = await opened(stores)
+    await stores.messages.submit(
+        [submit_sms("+1", "+2", "+3", "+4"), submit_sms("+5", sim=2), submit_sms("+6", priority=5)]
+    )
+    keys = queues_of(ACCOUNT, device, [1, 2], ["sms"])
+    queues = await stores.messages.intern(keys)
+    served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
+    leased = await stores.work.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
+    assert leased is not None
+    assert sorted(job.sim for job in leased) == [1, 1, 2, 2]
+    assert leased[0].recipient == "+6"
+    assert next(job.sim for job in leased if job.recipient == "+5") == 2
+    again = await stores.work.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
+    assert again is not None
+    assert {job.message for job in again} == {job.message for job in leased}

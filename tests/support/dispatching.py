@@ -3,11 +3,11 @@
 import time
 from typing import Any
 
+from services.dispatcher.routing import queues_of
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.partitions import Partitions
 from services.dispatcher.store.phones import Phones
-from services.dispatcher.store.work import LeasedJob, Work
-from services.dispatcher.routing import queues_of
+from services.dispatcher.store.work import LeasedJob, ServedQueue, Work
 from shared.contracts.commands import Recipient, SubmitSms
 from shared.contracts.phone import Sim
 from shared.contracts.rpc import OpenSession
@@ -70,6 +70,8 @@ class Stores:
         return cls(pool)
 
     async def lease(self, device: str, session: int, *, slot: int = 1, places: int = 10) -> list[LeasedJob] | None:
-        """Leases as a phone of the account that serves SMS."""
-        queues = await self.messages.intern(queues_of(ACCOUNT, device, slot, ["sms"]))
-        return await self.work.lease(ACCOUNT, device, session, slot, queues, places)
+        """Leases for one SIM as a phone of the account that serves SMS."""
+        keys = queues_of(ACCOUNT, device, [slot], ["sms"])
+        queues = await self.messages.intern(keys)
+        served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
+        return await self.work.lease(ACCOUNT, device, session, {slot: places}, served)

@@ -22,14 +22,14 @@ class Load:
         self._key = key
         self._waiting = deque(texts)
         self._file = answers
-        self._watchers: list[tuple[int, Callable[[], None]]] = []
-        self.answered = 0
+        self._watchers: list[tuple[int, Callable[[], object]]] = []
+        self.ended = 0
         """Sends that came to an end, with or without an answer."""
         self.accepted = 0
         self.unanswered = 0
         """Requests that are on their way now."""
 
-    def after(self, sends: int, do: Callable[[], None]) -> None:
+    def after(self, sends: int, do: Callable[[], object]) -> None:
         """Calls `do` at the moment when this many sends have come to an end."""
         self._watchers.append((sends, do))
 
@@ -76,7 +76,7 @@ class Load:
     def _note(self, text: str, status: int | None, body: str | None) -> None:
         self._out.write(json.dumps({"text": text, "status": status, "body": body}) + "\n")
         self._out.flush()
-        self.answered += 1
-        due = [do for sends, do in self._watchers if sends == self.answered]
+        self.ended += 1
+        due = [do for sends, do in self._watchers if sends == self.ended]
         for do in due:
             do()

@@ -3,6 +3,7 @@
 import os
 import secrets
 
+
 def scaled(*, small: int, one: int, full: int) -> int:
     """The count for this run: `make test-more` runs small ones, `make test` ones, `make test-all` full ones."""
     counts = {"small": small, "one": one, "full": full}

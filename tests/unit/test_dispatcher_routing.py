@@ -7,9 +7,9 @@ PHONES = [OnlinePhone(f"d{n}", 1, ("sms",), (1, 2)) for n in range(5)]
 
 def test_a_phone_serves_exactly_the_queues_it_is_asked_to_lease_from() -> None:
     for slot in (1, 2):
-        for queue in queues_of(1, "d0", slot, ["sms"]):
+        for queue in queues_of(1, "d0", [slot], ["sms"]):
             assert may_serve(PHONES[0], queue)
-    assert len(set(queues_of(1, "d0", 1, ["sms", "whatsapp"]))) == 8
+    assert len(set(queues_of(1, "d0", [1], ["sms", "whatsapp"]))) == 8
 
 
 def test_what_a_phone_may_not_serve() -> None:

@@ -3,10 +3,9 @@
 import contextlib
 from collections.abc import AsyncIterator
 
-from services.dispatcher.store.work import TRY_LOCK
 from shared.contracts.envelope import MAX_ITEMS
 from shared.contracts.events import Event
-from shared.db.pool import Connection, Pool
+from shared.db.pool import Pool
 
 
 class Outbox:
@@ -18,36 +17,35 @@ class Outbox:
 
     @contextlib.asynccontextmanager
     async def next_batch(self) -> AsyncIterator[list[Event]]:
-        """The oldest events, at most an envelope full; they are deleted when the block ends without an error.
+        """The oldest events, at most an envelope full; they are gone when the block ends without an error.
 
         Empty when there are none or another replica relays. A row that commits late is in a later batch: there is no
         cursor that could pass it.
         """
         async with self._pool.acquire() as connection, connection.transaction():
-            ids, events = await self._locked_batch(connection)
-            yield events
-            if ids:
-                await connection.execute("delete from outbox where id = any($1)", ids)
-
-    async def _locked_batch(self, connection: Connection) -> tuple[list[int], list[Event]]:
-        if not await connection.fetchval(TRY_LOCK, "dispatcher.relay"):
-            return [], []
-        rows = await connection.fetch(_NEXT, MAX_ITEMS)
-        events = [
-            Event(
-                id=str(row["event_id"]),
-                account=row["account_id"],
-                type=row["type"],
-                occurred_at=row["occurred_at"].timestamp(),
-                message=row["message_id"],
-                inbox=row["inbox_id"],
-                device=row["device_id"],
-                sim=row["sim"],
-                number=row["number"],
-            )
-            for row in rows
-        ]
-        return [row["id"] for row in rows], events
+            rows = await connection.fetch(_TAKE_OUT, "dispatcher.relay", MAX_ITEMS)
+            yield [
+                Event(
+                    id=str(row["event_id"]),
+                    account=row["account_id"],
+                    type=row["type"],
+                    occurred_at=row["occurred_at"].timestamp(),
+                    message=row["message_id"],
+                    inbox=row["inbox_id"],
+                    device=row["device_id"],
+                    sim=row["sim"],
+                    number=row["number"],
+                )
+                for row in sorted(rows, key=lambda row: row["id"])
+            ]
 
 
-_NEXT = "select * from outbox order by id limit $1"
+# Deleted first, published, then committed: what could not be published comes back with the rollback.
+_TAKE_OUT = """
+with turn as materialized (
+    select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as ours
+)
+delete from outbox
+where (select ours from turn) and id in (select id from outbox order by id limit $2)
+returning *
+"""

@@ -1,6 +1,6 @@
 """Live work: lease, take, and what the clock does to it. Locks are taken in order of message id, messages first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.dispatcher.states import EXPIRED_CHANGE, rank
@@ -39,6 +39,13 @@ class Asked(NamedTuple):
     account: int
 
 
+class ServedQueue(NamedTuple):
+    """A queue that a phone may serve: by this SIM slot only, or by any (None)."""
+
+    queue: int
+    slot: int | None
+
+
 class Work:
     """Hands out live work."""
 
@@ -47,13 +54,22 @@ class Work:
         self._pool = pool
 
     async def lease(
-        self, account: int, device: str, session: int, slot: int, queues: Sequence[int], places: int
+        self, account: int, device: str, session: int, places: Mapping[int, int], queues: Sequence[ServedQueue]
     ) -> list[LeasedJob] | None:
-        """What this session holds untaken on this SIM, filled up with new work to `places` jobs.
+        """What this session holds untaken, filled up with new work to so many jobs for each SIM slot.
 
         None when the session is not the device's newest, or the device may not work.
         """
-        rows = await self._pool.fetch(_LEASE, account, device, session, slot, list(queues), places)
+        rows = await self._pool.fetch(
+            _LEASE,
+            account,
+            device,
+            session,
+            list(places.keys()),
+            list(places.values()),
+            [served.queue for served in queues],
+            [served.slot for served in queues],
+        )
         if not rows:
             return None
         return [LeasedJob(*row) for row in rows if row["message_id"] is not None]
@@ -113,34 +129,44 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 """One replica does a periodic job at a time; the lock ends with the tick's transaction."""
 
 # One row with a null message says "the session is good, there is nothing", no row says "this session may not work".
+# A seat is room for one job on one SIM. Work that any SIM may send is dealt out to the seats in turn; then each SIM
+# takes the first of what is dealt or pinned to it.
 _LEASE = f"""
 with session as (
     select id from devices
     where id = $2 and account_id = $1 and session = $3 and approved and closed_at is null and deleted_at is null
 ), held as (
-    select message_id, attempt, sim from work
-    where holder = $2 and session = $3 and state = 'leased' and sim = $4
+    select message_id, attempt, sim from work where holder = $2 and session = $3 and state = 'leased'
+), wanted as (
+    select p.slot, greatest(p.places - (select count(*) from held h where h.sim = p.slot), 0) as need
+    from unnest($4::smallint[], $5::int[]) as p (slot, places)
+    where exists (select from session)
+), seats as (
+    select slot, row_number() over (order by nth, slot) as seat from wanted, generate_series(1, need) as nth
 ), candidates as (
-    select w.* from unnest($5::bigint[]) as q (queue) cross join lateral (
+    select w.*, q.slot from unnest($6::bigint[], $7::smallint[]) as q (queue, slot) cross join lateral (
         select message_id, prio, tag, parts from work
         where work.queue = q.queue and state = 'ready' and valid_until > now()
         order by prio desc, tag
-        limit greatest($6::int - (select count(*) from held), 0)
+        limit (select count(*) from seats s where s.slot = coalesce(q.slot, s.slot))
         for update skip locked
     ) w
-    where exists (select from session)
-), picked as (
-    select message_id from (
-        select message_id, sum(parts) over ranking as parts_so_far, row_number() over ranking as place
-        from candidates
-        window ranking as (order by prio desc, tag rows unbounded preceding)
-    ) ranked
-    where parts_so_far <= {MAX_LEASED_PARTS} or place = 1
-    order by place
-    limit greatest($6::int - (select count(*) from held), 0)
+), seated as (
+    select message_id, prio, tag, parts, slot from candidates where slot is not null
+    union all
+    select c.message_id, c.prio, c.tag, c.parts, s.slot
+    from (
+        select *, row_number() over (order by prio desc, tag) as seat from candidates where slot is null
+    ) c join seats s using (seat)
+), ranked as (
+    select message_id, slot, row_number() over (partition by slot order by prio desc, tag) as place,
+        row_number() over ranking as place_of_all, sum(parts) over ranking as parts_so_far
+    from seated window ranking as (order by prio desc, tag rows unbounded preceding)
 ), leased as (
-    update work set state = 'leased', holder = $2, session = $3, sim = $4
-    from picked where work.message_id = picked.message_id
+    update work set state = 'leased', holder = $2, session = $3, sim = r.slot
+    from ranked r join wanted using (slot)
+    where work.message_id = r.message_id and r.place <= wanted.need
+        and (r.parts_so_far <= {MAX_LEASED_PARTS} or r.place_of_all = 1)
     returning work.message_id, work.attempt, work.sim, work.prio, work.tag
 )
 select j.message_id, j.attempt, j.sim, m.recipient, m.text, m.channel,

@@ -1,0 +1,1 @@
+"""Measures what the project claims, each claim as a ratio to something that anyone knows."""

@@ -1,0 +1,76 @@
+"""The commands about accounts."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from services.cli.rpc import account_called, asking, command, facts, group, moment, show, table
+
+if TYPE_CHECKING:
+    from shared.bus.rpc import RpcClient
+    from shared.contracts import rpc
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add this group's commands."""
+    commands = group(subparsers, "account", "make and list accounts")
+    create = command(commands, "create", _create, "make an account with a key and, under `up`, a simulated phone")
+    create.add_argument("name", help="1 to 64 characters, different from every other account's")
+    create.add_argument("--time-zone", default="UTC", metavar="ZONE", help="such as Europe/Paris (default: UTC)")
+    create.add_argument("--no-phone", action="store_true", help="simulate no phone for it")
+    command(commands, "list", _list, "list the accounts")
+    about = command(commands, "show", _show, "show one account")
+    about.add_argument("name")
+
+
+def _create(args: argparse.Namespace) -> int:
+    from shared.contracts import registry
+    from shared.contracts.rpc import CreateAccount
+
+    async def work(rpc: "RpcClient") -> "rpc.AccountCreated":
+        return await rpc.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name=args.name, time_zone=args.time_zone))
+
+    made = asking(work)
+    phone = None if args.no_phone else _phone(made.name, made.enrolment_key)
+    values = {
+        "account": made.account,
+        "name": made.name,
+        "api_key": made.api_key,
+        "enrolment_key": made.enrolment_key,
+        "phone": phone,
+    }
+    text = facts([(name.replace("_", " "), value) for name, value in values.items()])
+    return show(args, values, f"{text}\nBoth keys are shown only now.")
+
+
+def _phone(account: str, enrolment_key: str) -> str | None:
+    """The name of a simulated phone of the account's own; None where `up` does not run or simulates none."""
+    from deploy.local.control import add_phone
+    from deploy.local.paths import home_from_environment
+
+    return add_phone(home_from_environment(), account, enrolment_key)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from shared.contracts import registry
+    from shared.contracts.rpc import ListAccounts
+
+    async def work(rpc: "RpcClient") -> "rpc.Accounts":
+        return await rpc.ask(registry.AUTH_ACCOUNT_LIST, ListAccounts())
+
+    found = asking(work)
+    rows = [(each.id, each.name, each.status, each.time_zone, moment(each.created_at)) for each in found.accounts]
+    return show(args, found, table(("ID", "NAME", "STATUS", "TIME ZONE", "CREATED"), rows, empty="no accounts"))
+
+
+def _show(args: argparse.Namespace) -> int:
+    found = asking(lambda rpc: account_called(rpc, args.name))
+    text = facts(
+        [
+            ("id", found.id),
+            ("name", found.name),
+            ("status", found.status),
+            ("time zone", found.time_zone),
+            ("created", moment(found.created_at)),
+        ]
+    )
+    return show(args, found, text)

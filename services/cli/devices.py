@@ -1,0 +1,32 @@
+"""`smsfleet phone list`: the phones of an account as the dispatcher knows them."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from services.cli.rpc import account_called, asking, command, moment, show, table
+
+if TYPE_CHECKING:
+    from shared.bus.rpc import RpcClient
+    from shared.contracts import rpc
+
+
+def add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command to the group `phone`."""
+    command(commands, "list", _list, "list the phones of an account", account=True)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from shared.contracts import registry
+    from shared.contracts.rpc import ListDevices
+
+    async def work(rpc: "RpcClient") -> "rpc.Devices":
+        account = await account_called(rpc, args.account)
+        return await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account.id))
+
+    found = asking(work)
+    rows = [
+        (each.id, each.name, each.online, each.approved, len(each.sims), each.held, moment(each.last_seen_at))
+        for each in found.devices
+    ]
+    head = ("ID", "NAME", "ONLINE", "APPROVED", "SIMS", "HELD", "LAST SEEN")
+    return show(args, found, table(head, rows, empty="no phones"))

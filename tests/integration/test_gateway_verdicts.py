@@ -1,0 +1,189 @@
+"""The gateway's memory of keys, with auth there, behind, changed, silent and gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from nats.aio.client import Client
+
+from services.gateway.verdicts import MAX_UNKNOWN, Verdicts
+from shared.bus.rpc import RpcClient
+from shared.contracts.rpc import AuthChanged, Verdict
+from shared.errors import Unavailable
+from shared.security.secrets import digest
+from tests.conftest import Eventually
+from tests.support.gateway import ACCOUNT, KEY, OTHER_KEY, Auth
+
+GOOD = digest(KEY)
+
+
+class Clock:
+    """Seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def auth(nats_client: Client) -> AsyncIterator[Auth]:
+    played = Auth(nats_client)
+    await played.start()
+    yield played
+    await played.leave()
+
+
+@pytest.fixture
+async def verdicts(nats_client: Client, auth: Auth, clock: Clock) -> AsyncIterator[Verdicts]:
+    made = Verdicts(RpcClient(nats_client), clock, stale_s=86_400)
+    yield made
+    await made.close()
+
+
+def heard(verdicts: Verdicts, epoch: int) -> None:
+    verdicts.changed(msgspec.msgpack.encode(AuthChanged(epoch)))
+
+
+async def pass_time(verdicts: Verdicts, clock: Clock, seconds: float, epoch: int) -> None:
+    """Time passes while auth is heard each second."""
+    for _ in range(int(seconds)):
+        clock.now += 1
+        heard(verdicts, epoch)
+
+
+async def test_a_verdict_is_asked_for_once_in_sixty_seconds(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+    assert verdicts.fresh(GOOD) is None
+    found = await asyncio.gather(*(verdicts.of(GOOD) for _ in range(50)))
+    assert {verdict.account for verdict in found} == {ACCOUNT}
+    assert len(auth.asked) == 1
+    await pass_time(verdicts, clock, 59, 1)
+    assert verdicts.fresh(GOOD) is not None
+    await pass_time(verdicts, clock, 1, 1)
+    assert verdicts.fresh(GOOD) is None
+    await verdicts.of(GOOD)
+    assert len(auth.asked) == 2
+
+
+async def test_an_unknown_key_is_remembered_for_five_seconds(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+    unknown = digest("nobody's")
+    for _ in range(3):
+        assert (await verdicts.of(unknown)).account is None
+    assert len(auth.asked) == 1
+    assert verdicts.fresh(unknown) is None
+    await pass_time(verdicts, clock, 5, 1)
+    auth.accounts[unknown] = Verdict(epoch=0, account=3)
+    assert (await verdicts.of(unknown)).account == 3
+
+
+async def test_a_change_makes_verdicts_stale(verdicts: Verdicts, auth: Auth) -> None:
+    await verdicts.of(GOOD)
+    unknown = digest("not yet")
+    await verdicts.of(unknown)
+    auth.epoch = 2
+    auth.accounts[GOOD] = Verdict(epoch=0)
+    auth.accounts[unknown] = Verdict(epoch=0, account=5)
+    heard(verdicts, 2)
+    assert verdicts.fresh(GOOD) is None
+    assert (await verdicts.of(GOOD)).account is None
+    assert (await verdicts.of(unknown)).account == 5
+
+
+async def test_a_replica_that_is_behind_is_asked_again(verdicts: Verdicts, auth: Auth) -> None:
+    heard(verdicts, 2)
+    asking = asyncio.create_task(verdicts.of(GOOD))
+    while not auth.asked:
+        await asyncio.sleep(0)
+    auth.epoch = 2
+    assert (await asking).account == ACCOUNT
+    assert len(auth.asked) == 2
+
+
+async def test_a_replica_that_stays_behind_is_not_believed(verdicts: Verdicts, auth: Auth) -> None:
+    heard(verdicts, 2)
+    with pytest.raises(Unavailable):
+        await verdicts.of(GOOD)
+    assert len(auth.asked) > 5
+
+
+async def test_silence_and_a_broken_connection_put_all_in_doubt(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+    await verdicts.of(GOOD)
+    clock.now += 3.1
+    assert verdicts.fresh(GOOD) is None
+    await verdicts.of(GOOD)
+    assert verdicts.fresh(GOOD) is not None
+    clock.now += 1
+    heard(verdicts, 1)
+    assert verdicts.fresh(GOOD) is None, "a gap ended: asked anew"
+    await verdicts.of(GOOD)
+    clock.now += 0.5
+    verdicts.reconnected()
+    assert verdicts.fresh(GOOD) is None
+    await verdicts.of(GOOD)
+    assert len(auth.asked) == 4
+
+
+@pytest.mark.parametrize("silent", [True, False])
+async def test_a_good_key_outlives_auth(
+    verdicts: Verdicts, auth: Auth, clock: Clock, eventually: Eventually, silent: bool
+) -> None:
+    await verdicts.of(GOOD)
+    if silent:
+        auth.silent = True
+    else:
+        await auth.leave()
+    clock.now += 61
+    assert (await verdicts.of(GOOD)).account == ACCOUNT
+    before = asyncio.get_running_loop().time()
+    for _ in range(100):
+        assert (await verdicts.of(GOOD)).account == ACCOUNT
+    assert asyncio.get_running_loop().time() - before < 0.5, "nobody waits once auth is known to be away"
+    with pytest.raises(Unavailable):
+        await verdicts.of(digest(OTHER_KEY))
+    clock.now += 86_400
+    with pytest.raises(Unavailable):
+        await verdicts.of(GOOD)
+    if silent:
+        auth.silent = False
+    else:
+        await auth.start()
+
+    async def known_again() -> bool:
+        clock.now += 1
+        try:
+            return (await verdicts.of(digest(OTHER_KEY))).account is not None
+        except Unavailable:
+            return False
+
+    await eventually(known_again)
+
+
+async def test_a_restored_database_counts_after_ten_seconds(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+    auth.epoch = 9
+    heard(verdicts, 9)
+    await verdicts.of(GOOD)
+    auth.epoch = 4
+    await pass_time(verdicts, clock, 10, 4)
+    assert verdicts.fresh(GOOD) is not None
+    await pass_time(verdicts, clock, 1, 4)
+    assert verdicts.fresh(GOOD) is None
+    assert (await verdicts.of(GOOD)).epoch == 4
+
+
+async def test_unknown_keys_take_bounded_room(verdicts: Verdicts) -> None:
+    for start in range(0, MAX_UNKNOWN + 200, 400):
+        await asyncio.gather(*(verdicts.of(digest(str(number))) for number in range(start, start + 400)))
+    assert len(verdicts._unknown) == MAX_UNKNOWN
+
+
+def test_noise_is_no_broadcast(clock: Clock) -> None:
+    made = Verdicts(RpcClient(Client()), clock, stale_s=1)
+    made.changed(b"noise")
+    assert made.fresh(GOOD) is None
