@@ -109,6 +109,7 @@ async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
         await look_at_database()
         for index, consumer in enumerate(parts.consumers):
             service.tasks.start(f"consumer {index}", consumer.run())
+            service.health.add(f"consumer {index}", consumer.state)
         service.tasks.start("takes", parts.leasing.run())
         service.tasks.every("database", 1.0, look_at_database)
         service.tasks.every("relay", 0, parts.relay.tick)

@@ -50,6 +50,7 @@ class BatchConsumer(Generic[Item]):
         self._store = store
         self._bury = bury
         self._is_item_error = is_item_error
+        self._trouble = ""
         self._batcher: Batcher[list[bytes], None] = Batcher(self._process, fits=_up_to_items, bound=4 * FETCH)
 
     def subscribe(self, broker: NatsBroker) -> None:
@@ -63,6 +64,10 @@ class BatchConsumer(Generic[Item]):
             title=self._durable.name,
             description=f"Consumes {self._durable.stream.name} in batches.",
         )(self._handle)
+
+    def state(self) -> str:
+        """What readiness says: "ok", or what keeps the batch in hand from being stored."""
+        return self._trouble or "ok"
 
     async def run(self) -> None:
         """Stores batches until cancelled."""
@@ -122,10 +127,12 @@ class BatchConsumer(Generic[Item]):
         while True:
             try:
                 await call()
+                self._trouble = ""
                 return
             except Exception as error:
                 if self._is_item_error(error):
                     raise
+                self._trouble = f"cannot store: {type(error).__name__}"
                 log.warning("surroundings away", durable=self._durable.name, error=repr(error)[:300])
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)

@@ -13,7 +13,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service needs. Field `x_y` is the variable SMSFLEET_X_Y (docs/interfaces.md has the table)."""
+    """What every service needs. Field `log_level` is the variable SMSFLEET_LOG_LEVEL (docs/interfaces.md has the table)."""
 
     nats_url: str
     database_url: str

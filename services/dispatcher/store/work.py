@@ -130,10 +130,11 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 
 # One row with a null message says "the session is good, there is nothing", no row says "this session may not work".
 # A seat is room for one job on one SIM. Work that any SIM may send is dealt out to the seats in turn; then each SIM
-# takes the first of what is dealt or pinned to it.
+# takes the first of what is dealt or pinned to it. A lease need not survive a crash of the database (what is not leased
+# cannot be taken), so nobody waits for its fsync.
 _LEASE = f"""
 with session as (
-    select id from devices
+    select id, set_config('synchronous_commit', 'off', true) from devices
     where id = $2 and account_id = $1 and session = $3 and approved and closed_at is null and deleted_at is null
 ), held as (
     select message_id, attempt, sim from work where holder = $2 and session = $3 and state = 'leased'
