@@ -24,6 +24,7 @@ SCOPES: Final = (
 """Everything that an API key can be allowed to do."""
 
 MAX_NAME_CHARS: Final = 64
+MAX_LIMIT: Final = 1_000_000
 
 PREFIX_CHARS: Final = 6
 """How much of an API key is kept in the clear, so that its owner can tell it from the others."""
@@ -44,6 +45,8 @@ class Credential:
     active: bool
     time_zone: str
     region: str | None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Snapshot:
             active=known.active,
             time_zone=known.time_zone,
             region=known.region,
+            max_parts=known.max_parts,
+            rate_per_minute=known.rate_per_minute,
         )
 
 
@@ -105,3 +110,17 @@ def checked_time_zone(name: str) -> str:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise Invalid(f"There is no time zone {name[:40]!r}.", code="invalid_time_zone") from error
     return name
+
+
+def checked_region(code: str) -> str:
+    """The two capital letters of an ISO 3166 region, or "". Raises Invalid (`invalid_region`)."""
+    if code and not (len(code) == 2 and code.isascii() and code.isalpha()):
+        raise Invalid("A region is two letters, such as FR.", code="invalid_region")
+    return code.upper()
+
+
+def checked_limit(limit: int) -> int:
+    """The limit, 0 for none. Raises Invalid (`invalid_limit`)."""
+    if not 0 <= limit <= MAX_LIMIT:
+        raise Invalid(f"A limit is a number from 0 (none) to {MAX_LIMIT}.", code="invalid_limit")
+    return limit

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import structlog
 
 from services.auth.directory import Directory
 from services.auth.keys import (
     PREFIX_CHARS,
+    checked_limit,
     checked_name,
+    checked_region,
     checked_scopes,
     checked_time_zone,
     new_id,
@@ -66,6 +69,22 @@ class Answers:
         log.info("account created", account=account)
         return rpc.AccountCreated(account=account, name=name, api_key=api_key, enrolment_key=enrolment_key)
 
+    async def set_account(self, request: rpc.SetAccount) -> rpc.Done:
+        """Changes an account's settings. Raises Invalid, NotFound."""
+        checked = msgspec.structs.replace(
+            request,
+            time_zone=None if request.time_zone is None else checked_time_zone(request.time_zone),
+            region=None if request.region is None else checked_region(request.region),
+            max_parts=None if request.max_parts is None else checked_limit(request.max_parts),
+            rate_per_minute=None if request.rate_per_minute is None else checked_limit(request.rate_per_minute),
+        )
+        epoch = await self._store.set_account(checked)
+        if epoch is None:
+            raise NotFound("There is no such account.")
+        await self._directory.changed(epoch)
+        log.info("account changed", account=request.account)
+        return rpc.Done()
+
     async def list_accounts(self, _: rpc.ListAccounts) -> rpc.Accounts:
         """All accounts."""
         return rpc.Accounts(await self._store.accounts())
@@ -73,7 +92,7 @@ class Answers:
     async def create_key(self, request: rpc.CreateKey) -> rpc.KeyCreated:
         """A new API key. Raises Invalid, NotFound for an unknown account."""
         api_key = new_api_key()
-        key = _new_key(request.name, request.scopes, api_key)
+        key = _new_key(request.name, request.scopes, api_key, checked_limit(request.rate_per_minute or 0) or None)
         epoch = await self._store.create_key(request.account, key)
         if epoch is None:
             raise NotFound("There is no such account.")
@@ -105,17 +124,19 @@ def responders(answers: Answers, is_surroundings_error: Callable[[Exception], bo
         Responder(registry.AUTH_ENROL, answers.enrol, is_surroundings_error),
         Responder(registry.AUTH_ACCOUNT_CREATE, answers.create_account, is_surroundings_error),
         Responder(registry.AUTH_ACCOUNT_LIST, answers.list_accounts, is_surroundings_error),
+        Responder(registry.AUTH_ACCOUNT_SET, answers.set_account, is_surroundings_error),
         Responder(registry.AUTH_KEY_CREATE, answers.create_key, is_surroundings_error),
         Responder(registry.AUTH_KEY_LIST, answers.list_keys, is_surroundings_error),
         Responder(registry.AUTH_KEY_REVOKE, answers.revoke_key, is_surroundings_error),
     ]
 
 
-def _new_key(name: str, scopes: list[str], api_key: str) -> NewKey:
+def _new_key(name: str, scopes: list[str], api_key: str, rate_per_minute: int | None = None) -> NewKey:
     return NewKey(
         id=new_id("key"),
         name=checked_name(name),
         digest=digest(api_key),
         prefix=api_key[:PREFIX_CHARS],
         scopes=checked_scopes(scopes),
+        rate_per_minute=rate_per_minute,
     )

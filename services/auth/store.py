@@ -21,6 +21,7 @@ class NewKey:
     digest: bytes
     prefix: str
     scopes: Sequence[str]
+    rate_per_minute: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,20 @@ class Store:
             """
             with credential as (
                 select 'api_key' as kind, digest, account_id, id as subject, scopes,
-                       null::timestamptz as expires_at
+                       null::timestamptz as expires_at, rate_per_minute
                 from api_keys where revoked_at is null
                 union all
                 select 'enrolment_key', digest, account_id, id, '{}',
-                       case when device_id is null then expires_at end
+                       case when device_id is null then expires_at end, null
                 from enrolment_keys where revoked_at is null
                 union all
-                select 'device_token', digest, account_id, device_id, '{}', null
+                select 'device_token', digest, account_id, device_id, '{}', null, null
                 from device_tokens where revoked_at is null
             )
             select e.epoch, c.kind, c.digest, c.account_id, c.subject, c.scopes,
                    extract(epoch from c.expires_at)::float8 as expires_at,
-                   a.status = 'active' as active, a.time_zone, a.region
+                   a.status = 'active' as active, a.time_zone, a.region, a.max_parts,
+                   coalesce(c.rate_per_minute, a.rate_per_minute) as rate_per_minute
             from auth_epoch e left join (credential c join accounts a on a.id = c.account_id) on true
             """
         )
@@ -90,6 +92,8 @@ class Store:
                     active=row["active"],
                     time_zone=row["time_zone"],
                     region=row["region"],
+                    max_parts=row["max_parts"],
+                    rate_per_minute=row["rate_per_minute"],
                 )
                 for row in rows
                 if row["kind"] is not None
@@ -135,19 +139,43 @@ class Store:
         """All accounts in order of creation."""
         rows = await self._pool.fetch(
             """
-            select id, name, status, time_zone, extract(epoch from created_at)::float8 as created_at
+            select id, name, status, time_zone, extract(epoch from created_at)::float8 as created_at,
+                   region, max_parts, rate_per_minute
             from accounts order by id
             """
         )
         return [rpc.Account(**row) for row in rows]
+
+    async def set_account(self, wish: rpc.SetAccount) -> int | None:
+        """Changes what is not None, where 0 and "" mean none; returns the epoch, None for an unknown account."""
+        epoch: int | None = await self._pool.fetchval(
+            """
+            with changed as (
+                update accounts set
+                    time_zone = coalesce($2, time_zone),
+                    region = nullif(coalesce($3, region), ''),
+                    max_parts = nullif(coalesce($4, max_parts), 0),
+                    rate_per_minute = nullif(coalesce($5, rate_per_minute), 0)
+                where id = $1
+                returning id
+            )
+            update auth_epoch set epoch = epoch + 1 where exists (select from changed) returning epoch
+            """,
+            wish.account,
+            wish.time_zone,
+            wish.region,
+            wish.max_parts,
+            wish.rate_per_minute,
+        )
+        return epoch
 
     async def create_key(self, account: int, key: NewKey) -> int | None:
         """Stores the key and returns the epoch; None when there is no such account."""
         epoch: int | None = await self._pool.fetchval(
             """
             with made as (
-                insert into api_keys (id, account_id, name, digest, prefix, scopes)
-                select $2, id, $3, $4, $5, $6 from accounts where id = $1
+                insert into api_keys (id, account_id, name, digest, prefix, scopes, rate_per_minute)
+                select $2, id, $3, $4, $5, $6, $7 from accounts where id = $1
                 returning id
             )
             update auth_epoch set epoch = epoch + 1 where exists (select from made) returning epoch
@@ -158,6 +186,7 @@ class Store:
             key.digest,
             key.prefix,
             list(key.scopes),
+            key.rate_per_minute,
         )
         return epoch
 
@@ -166,7 +195,7 @@ class Store:
         rows = await self._pool.fetch(
             """
             select k.id, k.name, k.prefix, k.scopes, extract(epoch from k.created_at)::float8 as created_at,
-                   extract(epoch from k.revoked_at)::float8 as revoked_at
+                   extract(epoch from k.revoked_at)::float8 as revoked_at, k.rate_per_minute
             from accounts a left join api_keys k on k.account_id = a.id
             where a.id = $1
             order by k.created_at, k.id

@@ -18,6 +18,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     create.add_argument("--time-zone", default="UTC", metavar="ZONE", help="such as Europe/Paris (default: UTC)")
     create.add_argument("--no-phone", action="store_true", help="simulate no phone for it")
     command(commands, "list", _list, "list the accounts")
+    change = command(commands, "set", _set, "change an account's settings")
+    change.add_argument("name")
+    change.add_argument("--time-zone", metavar="ZONE", help="such as Europe/Paris")
+    change.add_argument("--region", metavar="CODE", help="how national numbers are read, such as FR; '' for none")
+    change.add_argument("--max-parts", type=int, metavar="N", help="most parts of one message; 0 for no limit")
+    change.add_argument("--rate-per-minute", type=int, metavar="N", help="most requests of each key; 0 for no limit")
     about = command(commands, "show", _show, "show one account")
     about.add_argument("name")
 
@@ -70,7 +76,30 @@ def _show(args: argparse.Namespace) -> int:
             ("name", found.name),
             ("status", found.status),
             ("time zone", found.time_zone),
+            ("region", found.region),
+            ("max parts", found.max_parts),
+            ("rate per minute", found.rate_per_minute),
             ("created", moment(found.created_at)),
         ]
     )
     return show(args, found, text)
+
+
+def _set(args: argparse.Namespace) -> int:
+    from shared.contracts import registry
+    from shared.contracts.rpc import SetAccount
+
+    async def work(rpc: "RpcClient") -> "rpc.Account":
+        account = await account_called(rpc, args.name)
+        wish = SetAccount(
+            account=account.id,
+            time_zone=args.time_zone,
+            region=args.region,
+            max_parts=args.max_parts,
+            rate_per_minute=args.rate_per_minute,
+        )
+        await rpc.ask(registry.AUTH_ACCOUNT_SET, wish)
+        return await account_called(rpc, args.name)
+
+    found = asking(work)
+    return show(args, found, f"{found.name} is changed; `smsfleet account show {found.name}` tells its settings")

@@ -18,6 +18,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     create.add_argument(
         "--scope", action="append", default=[], metavar="SCOPE", help="such as sms:send; again for more (default: all)"
     )
+    create.add_argument(
+        "--rate-per-minute", type=int, metavar="N", help="most requests a minute (default: the account's limit)"
+    )
     command(commands, "list", _list, "list the API keys, revoked ones too", account=True)
     for name, run, about in (("show", _show, "show one API key"), ("revoke", _revoke, "end an API key at once")):
         one = command(commands, name, run, about, account=True)
@@ -30,7 +33,7 @@ def _create(args: argparse.Namespace) -> int:
 
     async def work(rpc: "RpcClient") -> "rpc.KeyCreated":
         account = await account_called(rpc, args.account)
-        request = CreateKey(account=account.id, name=args.name, scopes=args.scope)
+        request = CreateKey(account=account.id, name=args.name, scopes=args.scope, rate_per_minute=args.rate_per_minute)
         return await rpc.ask(registry.AUTH_KEY_CREATE, request)
 
     made = asking(work)

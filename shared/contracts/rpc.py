@@ -32,7 +32,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="verdict"):
     """`account` is None for an unknown, revoked or expired credential.
 
     `active` is False for a suspended account. `subject` names the credential (key id, device id). `epoch` is how far
-    the answering replica has followed `auth.changed`.
+    the answering replica has followed `auth.changed`. `rate_per_minute` (requests of this key) and `max_parts` (of one
+    message) are None where there is no limit; `region` is the ISO 3166 code that national numbers are read by.
     """
 
     epoch: int
@@ -42,6 +43,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="verdict"):
     active: bool = True
     time_zone: str = "UTC"
     region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
 
 
 class Enrol(msgspec.Struct, frozen=True, kw_only=True, tag="auth.enrol.v1"):
@@ -75,6 +78,16 @@ class AccountCreated(msgspec.Struct, frozen=True, kw_only=True, tag="account_cre
     enrolment_key: str
 
 
+class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_set.v1"):
+    """Change an account's settings: None leaves one as it is; 0 or an empty text takes a limit or the region away."""
+
+    account: int
+    time_zone: str | None = None
+    region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
+
+
 class ListAccounts(msgspec.Struct, frozen=True, tag="auth.account_list.v1"):
     """All accounts of the installation."""
 
@@ -87,6 +100,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     time_zone: str
     created_at: float
+    region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
 
 
 class Accounts(msgspec.Struct, frozen=True, tag="accounts"):
@@ -96,11 +112,12 @@ class Accounts(msgspec.Struct, frozen=True, tag="accounts"):
 
 
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_create.v1"):
-    """A new API key. An empty list of scopes means every scope."""
+    """A new API key. An empty list of scopes means every scope; no rate of its own, the account's."""
 
     account: int
     name: str
     scopes: list[str] = msgspec.field(default_factory=list)
+    rate_per_minute: int | None = None
 
 
 class KeyCreated(msgspec.Struct, frozen=True, kw_only=True, tag="key_created"):
@@ -125,6 +142,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     scopes: list[str]
     created_at: float
     revoked_at: float | None
+    rate_per_minute: int | None = None
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):

@@ -4,7 +4,11 @@ CREATE TABLE public.accounts (
     status text DEFAULT 'active'::text NOT NULL,
     time_zone text DEFAULT 'UTC'::text NOT NULL,
     region text,
+    max_parts integer,
+    rate_per_minute integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT accounts_max_parts_check CHECK ((max_parts > 0)),
+    CONSTRAINT accounts_rate_per_minute_check CHECK ((rate_per_minute > 0)),
     CONSTRAINT accounts_status_check CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
 );
 ALTER TABLE public.accounts ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -22,8 +26,10 @@ CREATE TABLE public.api_keys (
     digest bytea NOT NULL,
     prefix text NOT NULL,
     scopes text[] NOT NULL,
+    rate_per_minute integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    CONSTRAINT api_keys_rate_per_minute_check CHECK ((rate_per_minute > 0))
 );
 CREATE TABLE public.attempts (
     message_id bytea NOT NULL,

@@ -13,7 +13,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What every service needs. Field `log_level` is the variable SMSFLEET_LOG_LEVEL (docs/interfaces.md has the table)."""
+    """What every service needs. Field `log_level` is SMSFLEET_LOG_LEVEL, and so on (table in docs/interfaces.md)."""
 
     nats_url: str
     database_url: str

@@ -239,3 +239,24 @@ async def take_away(admin_url: str, name: str) -> None:
     await connection.execute(f"alter database {name} with allow_connections false")
     await connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
     await connection.close()
+
+
+async def test_limits_and_region_are_in_the_verdict_and_a_key_s_own_rate_comes_first(ask: RpcClient) -> None:
+    made = await new_account(ask)
+    own = await ask.ask(
+        registry.AUTH_KEY_CREATE, rpc.CreateKey(account=made.account, name="quick", rate_per_minute=600)
+    )
+    free = await verify(ask, "api_key", made.api_key)
+    assert (free.region, free.max_parts, free.rate_per_minute) == (None, None, None)
+    limits = rpc.SetAccount(account=made.account, region="fr", max_parts=4, rate_per_minute=60)
+    await ask.ask(registry.AUTH_ACCOUNT_SET, limits)
+    limited = await verify(ask, "api_key", made.api_key)
+    assert (limited.region, limited.max_parts, limited.rate_per_minute) == ("FR", 4, 60)
+    assert (await verify(ask, "api_key", own.api_key)).rate_per_minute == 600
+    await ask.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=made.account, max_parts=0))
+    opened = await verify(ask, "api_key", made.api_key)
+    assert (opened.region, opened.max_parts, opened.rate_per_minute) == ("FR", None, 60)
+    with pytest.raises(Invalid):
+        await ask.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=made.account, region="France"))
+    with pytest.raises(NotFound):
+        await ask.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=made.account + 99))

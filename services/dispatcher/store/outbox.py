@@ -40,8 +40,8 @@ class Outbox:
             ]
 
 
-# Deleted first, published, then committed: what could not be published comes back with the rollback. What a crash of the
-# database brings back is published again under the same event id, so nobody waits for the commit's fsync.
+# Deleted first, published, then committed: what could not be published comes back with the rollback. What a crash of
+# the database brings back is published again under the same event id, so nobody waits for the commit's fsync.
 _TAKE_OUT = """
 with turn as materialized (
     select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as ours, set_config('synchronous_commit', 'off', true)

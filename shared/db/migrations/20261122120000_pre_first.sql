@@ -8,6 +8,9 @@ create table accounts (
     status text not null default 'active' check (status in ('active', 'suspended')),
     time_zone text not null default 'UTC',
     region text,
+    -- Limits are off until they are set. The rate counts requests of one key.
+    max_parts integer check (max_parts > 0),
+    rate_per_minute integer check (rate_per_minute > 0),
     created_at timestamptz not null default now()
 );
 
@@ -18,6 +21,7 @@ create table api_keys (
     digest bytea not null unique,
     prefix text not null,
     scopes text[] not null,
+    rate_per_minute integer check (rate_per_minute > 0),
     created_at timestamptz not null default now(),
     revoked_at timestamptz
 );
