@@ -4,6 +4,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from faststream.nats import NatsBroker
 
@@ -21,6 +22,9 @@ from shared.contracts.events import Event
 from shared.db.pool import Pool, connected_pool, is_item_error, is_surroundings_error
 from shared.runtime.service import Service
 
+RETENTION_S = 60.0
+"""Pause between two removals of old events, each of which is bounded."""
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -29,6 +33,7 @@ class Parts:
     broker: NatsBroker
     events: BatchConsumer[Event]
     deliverer: Deliverer
+    store: Store
 
 
 def build(
@@ -42,7 +47,7 @@ def build(
     events.subscribe(broker)
     for responder in responders(Answers(store, guard), is_surroundings_error):
         responder.subscribe(broker)
-    return Parts(broker, events, deliverer)
+    return Parts(broker, events, deliverer, store)
 
 
 @contextlib.asynccontextmanager
@@ -63,6 +68,10 @@ async def open_service(
         parts = build(settings, pool, client.post, guard, closed, bounds)
         service.tasks.start("complete", parts.deliverer.complete())
         service.tasks.start("events", parts.events.run())
+        service.tasks.every(
+            "event retention", RETENTION_S, partial(parts.store.forget_events, settings.retention_events_days)
+        )
+        service.health.add("events", parts.events.state)
         try:
             async with running_broker(parts.broker) as connection:
                 service.tasks.start("deliver", parts.deliverer.run())

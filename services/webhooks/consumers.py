@@ -25,7 +25,9 @@ class FanOut:
         self._wake = wake
 
     async def store(self, events: Sequence[Event]) -> None:
-        """Makes the deliveries of these events. An inbox text that is gone meanwhile has nothing to deliver."""
+        """Keeps these events and makes their deliveries. An inbox text that is gone has nothing to deliver."""
+        if events:
+            await self._store.keep(events)
         wanted = [(event, event.inbox) for event in events if event.type == CLASSIC_TYPE and event.inbox]
         if not wanted:
             return

@@ -12,6 +12,7 @@ class WebhooksSettings(ServiceSettings, frozen=True, kw_only=True):
     """Settings of webhooks. `webhook_allow_nets`: networks that receivers may be in besides the public internet."""
 
     webhook_allow_nets: str | None = None
+    retention_events_days: int = 30
 
     def allowed_networks(self) -> list[IPv4Network | IPv6Network]:
         """The networks of SMSFLEET_WEBHOOK_ALLOW_NETS, by default loopback on a single machine and none elsewhere.

@@ -1,11 +1,13 @@
 """Endpoints and deliveries in Postgres. Every time is the database's own: workers' clocks are never compared."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from services.webhooks.formats import ReceivedSms
 from shared.contracts import rpc
+from shared.contracts.events import Event
 from shared.db.pool import Pool
 
 LEASE_S = 20.0
@@ -55,12 +57,95 @@ class Completion:
     error: str | None
 
 
+@dataclass(frozen=True)
+class Cursor:
+    """A reader's place among an account's events: the transaction that stored the last one read, and its id."""
+
+    xid: int = 0
+    id: int = 0
+
+
 class Store:
     """The verbs of webhooks, one statement each."""
 
     def __init__(self, pool: Pool) -> None:
         """Borrows a connection of this pool for each verb."""
         self._pool = pool
+
+    async def keep(self, events: Sequence[Event]) -> None:
+        """Keeps events for readers who page through them, each once."""
+        await self._pool.execute(
+            """
+            insert into events
+                (event_id, account_id, type, occurred_at, message_id, inbox_id, device_id, sim, number)
+            select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bytea[], $6::bigint[],
+                                 $7::text[], $8::smallint[], $9::int[])
+            on conflict (event_id) do nothing
+            """,
+            [each.id for each in events],
+            [each.account for each in events],
+            [each.type for each in events],
+            [dt.datetime.fromtimestamp(each.occurred_at, dt.UTC) for each in events],
+            [each.message for each in events],
+            [each.inbox for each in events],
+            [each.device for each in events],
+            [each.sim for each in events],
+            [each.number for each in events],
+        )
+
+    async def events_after(self, account: int, after: Cursor, limit: int) -> list[tuple[Cursor, Event]]:
+        """The account's next events, each with the cursor behind it; none twice and none missed, whoever commits late.
+
+        One message's changes may come out of order across pages; `number` orders them.
+        """
+        rows = await self._pool.fetch(
+            """
+            select xid::text::bigint as xid, id, event_id, account_id, type, message_id, inbox_id, device_id, sim,
+                   number,
+                   extract(epoch from occurred_at)::float8 as occurred_at
+            from events
+            where account_id = $1 and (xid, id) > ($2::text::xid8, $3)
+              and xid < pg_snapshot_xmin(pg_current_snapshot())
+            order by xid, id
+            limit $4
+            """,
+            account,
+            str(after.xid),
+            after.id,
+            limit,
+        )
+        return [
+            (
+                Cursor(row["xid"], row["id"]),
+                Event(
+                    id=str(row["event_id"]),
+                    account=row["account_id"],
+                    type=row["type"],
+                    occurred_at=row["occurred_at"],
+                    message=row["message_id"],
+                    inbox=row["inbox_id"],
+                    device=row["device_id"],
+                    sim=row["sim"],
+                    number=row["number"],
+                ),
+            )
+            for row in rows
+        ]
+
+    async def forget_events(self, days: int, limit: int = 5000) -> int:
+        """Removes events older than so many days, a bounded number at once; returns how many."""
+        rows = await self._pool.fetch(
+            """
+            delete from events where id in (
+                select id from events where stored_at < now() - make_interval(days => $1)
+                order by stored_at limit $2 for update skip locked
+            )
+            returning id
+            """,
+            days,
+            limit,
+        )
+        return len(rows)
 
     async def received_sms(self, inbox: Sequence[int]) -> dict[int, ReceivedSms]:
         """The inbox's texts by id, without those that were deleted or whose account has no endpoint."""

@@ -156,6 +156,28 @@ CREATE TABLE public.enrolment_keys (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     revoked_at timestamp with time zone
 );
+CREATE TABLE public.events (
+    id bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    event_id uuid NOT NULL,
+    account_id bigint NOT NULL,
+    type text NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    message_id bytea,
+    inbox_id bigint,
+    device_id text,
+    sim smallint,
+    number integer NOT NULL,
+    stored_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE public.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE public.history (
     message_id bytea NOT NULL,
     number integer NOT NULL,
@@ -326,6 +348,10 @@ ALTER TABLE ONLY public.enrolment_keys
     ADD CONSTRAINT enrolment_keys_digest_key UNIQUE (digest);
 ALTER TABLE ONLY public.enrolment_keys
     ADD CONSTRAINT enrolment_keys_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_event_id_key UNIQUE (event_id);
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.history
     ADD CONSTRAINT history_pkey PRIMARY KEY (message_id, number);
 ALTER TABLE ONLY public.inbox
@@ -350,6 +376,8 @@ CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);
 CREATE INDEX deliveries_due ON public.deliveries USING btree (endpoint_id, next_attempt_at) WHERE (state = 'pending'::text);
 CREATE INDEX devices_account ON public.devices USING btree (account_id, created_at);
 CREATE INDEX endpoints_account ON public.endpoints USING btree (account_id) WHERE (deleted_at IS NULL);
+CREATE INDEX events_cursor ON public.events USING btree (account_id, xid, id);
+CREATE INDEX events_stored ON public.events USING btree (stored_at);
 CREATE INDEX inbox_account ON public.inbox USING btree (account_id, id DESC) WHERE (deleted_at IS NULL);
 CREATE INDEX inbox_to_blank ON public.inbox USING btree (deleted_at) WHERE ((deleted_at IS NOT NULL) AND (text <> ''::text));
 CREATE INDEX inbox_unread ON public.inbox USING btree (account_id, id DESC) WHERE ((read_at IS NULL) AND (deleted_at IS NULL));

@@ -264,6 +264,25 @@ create table endpoints (
 );
 create index endpoints_account on endpoints (account_id) where deleted_at is null;
 
+-- Every public event, for readers who page through them. A reader goes by (xid, id) and only below the oldest
+-- transaction that is still open: an id alone would be passed by rows that commit late.
+create table events (
+    id bigint generated always as identity primary key,
+    xid xid8 not null default pg_current_xact_id(),
+    event_id uuid not null unique,
+    account_id bigint not null,
+    type text not null,
+    occurred_at timestamptz not null,
+    message_id bytea,
+    inbox_id bigint,
+    device_id text,
+    sim smallint,
+    number integer not null,
+    stored_at timestamptz not null default now()
+);
+create index events_cursor on events (account_id, xid, id);
+create index events_stored on events (stored_at);
+
 create table deliveries (
     id bigint generated always as identity primary key,
     event_id uuid not null,
@@ -294,5 +313,5 @@ create table delivery_attempts (
 
 -- migrate:down
 
-drop table delivery_attempts, deliveries, endpoints, dead_letters, outbox, inbox, work, lanes, queues, history, attempts,
+drop table delivery_attempts, deliveries, events, endpoints, dead_letters, outbox, inbox, work, lanes, queues, history, attempts,
 messages, sims, devices, auth_epoch, device_tokens, enrolment_keys, api_keys, accounts;
