@@ -26,6 +26,8 @@ from shared.security.secrets import digest
 from tests.support import http
 
 KEY, OTHER_KEY, SUSPENDED_KEY = "a" * 48, "b" * 48, "c" * 48
+READING_KEY = "f" * 48
+SCOPES = ["sms:send", "sms:read"]
 TOKEN, ENROLMENT_KEY = "t" * 64, "e" * 64
 ACCOUNT, OTHER_ACCOUNT = 7, 8
 DEVICE, NEW_DEVICE = "d" * 21, "n" * 21
@@ -57,8 +59,11 @@ class Auth:
         self.silent = False
         self.asked: list[rpc.Verify] = []
         self.accounts: dict[bytes, rpc.Verdict] = {
-            digest(KEY): rpc.Verdict(epoch=0, account=ACCOUNT, subject="key_1", time_zone="Europe/Brussels"),
-            digest(OTHER_KEY): rpc.Verdict(epoch=0, account=OTHER_ACCOUNT, subject="key_2"),
+            digest(KEY): rpc.Verdict(
+                epoch=0, account=ACCOUNT, subject="key_1", scopes=SCOPES, time_zone="Europe/Brussels"
+            ),
+            digest(OTHER_KEY): rpc.Verdict(epoch=0, account=OTHER_ACCOUNT, subject="key_2", scopes=SCOPES),
+            digest(READING_KEY): rpc.Verdict(epoch=0, account=ACCOUNT, subject="key_4", scopes=["sms:read"]),
             digest(SUSPENDED_KEY): rpc.Verdict(epoch=0, account=9, subject="key_3", active=False),
             digest(TOKEN): rpc.Verdict(epoch=0, account=ACCOUNT, subject=DEVICE),
         }

@@ -1,0 +1,1 @@
+"""The only public HTTP: wire dialects and phone connections. It changes things only by commands, reports and rpc."""

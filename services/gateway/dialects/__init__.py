@@ -1,0 +1,1 @@
+"""The wire languages that the gateway speaks to programs, one package each."""

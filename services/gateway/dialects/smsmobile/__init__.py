@@ -1,0 +1,1 @@
+"""SMSMobileAPI's wire language; its words and quirks live here and nowhere else."""

@@ -1,0 +1,1 @@
+"""Phones that are connected to this gateway."""
