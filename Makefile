@@ -5,13 +5,13 @@ SCALE ?= one
 export PYTHON
 
 BIN := .venv/bin
-SOURCES := services shared agent deploy tests
+SOURCES := services shared agent deploy tests benchmarks
 UV := .venv/bootstrap/bin/uv
 PYTEST := $(BIN)/python -m pytest
 IF_INSTALLED = [ -x $(BIN)/smsfleet ] || { echo "SMSFleet is not installed here: make up"; exit 1; };
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-more test-all lint types fmt snapshots lock bench clean installed developing
+.PHONY: help up down status logs test test-more test-all chaos lint types fmt snapshots lock bench clean installed developing
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,13 +29,17 @@ logs: ## Show what the processes logged lately
 	@$(IF_INSTALLED) $(BIN)/smsfleet logs
 
 test: lint types ## Everything that proves it and needs only Python
-	SMSFLEET_TEST_SCALE=$(SCALE) $(PYTEST)
+	SMSFLEET_TEST_SCALE=$(SCALE) $(PYTEST) --ignore=tests/chaos
 
 test-more: developing ## The other groups, at small counts
-	SMSFLEET_TEST_SCALE=small $(PYTEST) -m kills
+	$(BIN)/python -m tests.groups small
 
 test-all: lint types ## Every group, at its full counts
-	SMSFLEET_TEST_SCALE=full $(PYTEST)
+	SMSFLEET_TEST_SCALE=full $(PYTEST) --ignore=tests/chaos
+	$(BIN)/python -m tests.groups full
+
+chaos: developing ## Cut links, killed and stopped processes, at full counts
+	SMSFLEET_TEST_SCALE=full $(PYTEST) tests/chaos
 
 lint: developing ## Style, format and layers
 	$(BIN)/ruff check $(SOURCES)

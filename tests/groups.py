@@ -1,0 +1,65 @@
+"""Runs the groups of tests that `make test` leaves out, at the run's scale, and says which could not run and why.
+
+`python -m tests.groups small|full`. A group that cannot run here is named with its reason; one that fails makes the
+exit code 1.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+NO_REASON = ""
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of tests: how it is run, and why it cannot be run here (nothing: it can)."""
+
+    name: str
+    command: tuple[str, ...]
+    cannot: Callable[[], str] = lambda: NO_REASON
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _no_engine() -> str:
+    docker = shutil.which("docker")
+    if docker is None:
+        return "there is no docker command"
+    answers = subprocess.run([docker, "info"], capture_output=True, timeout=30, check=False).returncode == 0
+    return NO_REASON if answers else "no Docker engine answers"
+
+
+PYTEST = (sys.executable, "-m", "pytest")
+GROUPS = (
+    Group("chaos", (*PYTEST, "tests/chaos")),
+    Group(
+        "containers",
+        (*PYTEST, "tests/integration"),
+        _no_engine,
+        {"SMSFLEET_TEST_SERVERS": "containers"},
+    ),
+    Group("benchmarks", (sys.executable, "-m", "benchmarks")),
+)
+
+
+def main(scale: str) -> int:
+    """Runs every group; returns 0 when each that could run has passed."""
+    passed, failed, not_run = 0, 0, []
+    seconds = {"small": "1", "full": "3"}[scale]
+    for group in GROUPS:
+        if why := group.cannot():
+            not_run.append(f"NOT RUN: {group.name}: {why}")
+            continue
+        print(f"--- {group.name}", flush=True)
+        environment = {"SMSFLEET_TEST_SCALE": scale, "SMSFLEET_BENCH_SECONDS": seconds, **group.environment}
+        done = subprocess.run(group.command, env={**os.environ, **environment}, check=False)
+        passed, failed = passed + (done.returncode == 0), failed + (done.returncode != 0)
+    print(*not_run, f"groups: {passed} passed, {failed} failed", sep="\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
