@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -42,7 +43,7 @@ async def _measure() -> None:
         phones = [QuickPhone(url, system.credentials["enrolment_key"]) for _ in range(PHONES)]
         tasks = [asyncio.create_task(phone.run()) for phone in phones]
         await asyncio.gather(*(phone.online.wait() for phone in phones))
-        await _run(system, database, phones)
+        await _run(system, database)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -73,7 +74,7 @@ async def _count_statements(system: System) -> None:
     await system.start_up()
 
 
-async def _run(system: System, database: asyncpg.Connection, phones: list[QuickPhone]) -> None:
+async def _run(system: System, database: asyncpg.Connection) -> None:
     body = f"apikey={system.key}&recipients=%2B15551234567&message=hello"
     port = int(system.base_url.rpartition(":")[2])
     request = (
@@ -92,7 +93,8 @@ async def _run(system: System, database: asyncpg.Connection, phones: list[QuickP
     count = await _delivered(database) - already
     assert count == result.answered, f"{result.answered} accepted, {count} delivered"
     statements = await database.fetchval(
-        "select sum(calls)::float8 from pg_stat_statements where query !~* '(pg_stat|pg_wal|count\\(\\*\\) from messages)'"
+        "select sum(calls)::float8 from pg_stat_statements "
+        "where query !~* '(pg_stat|pg_wal|count\\(\\*\\) from messages)'"
     )
     measured = {
         "messages a second": count / took,
@@ -140,17 +142,18 @@ def _cpu(system: System) -> dict[str, float]:
 
 
 def _tree_seconds(pid: int) -> float:
+    """CPU seconds of a process and everything below it."""
     total = 0.0
     children: dict[int, list[int]] = {}
     seconds: dict[int, float] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             try:
-                fields = open(f"/proc/{entry}/stat").read().rpartition(")")[2].split()
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
             except OSError:
                 continue
-            children.setdefault(int(fields[1]), []).append(int(entry))
-            seconds[int(entry)] = sum(map(int, fields[11:15])) / TICKS
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+            seconds[int(entry.name)] = sum(map(int, fields[11:15])) / TICKS
     queue = [pid]
     while queue:
         one = queue.pop()

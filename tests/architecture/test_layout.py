@@ -1,4 +1,4 @@
-"""The layout keeps its promises: our packages are ours, subjects stand in one place, every module says why it exists."""
+"""The layout keeps its promises: our packages are ours, subjects and SQL have their places, modules say why they are."""
 
 import ast
 import re

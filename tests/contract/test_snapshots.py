@@ -101,8 +101,8 @@ def test_schema(servers: Servers) -> None:
     """The checked-in schema is what all migrations make."""
     dumped = subprocess.run(
         [
-            str(postgres_programs() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges", "--restrict-key=snapshot",
-            "--exclude-table=schema_migrations", "--dbname", on_database(servers.database_url, TEMPLATE),
+            str(postgres_programs() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges",
+            "--restrict-key=snapshot", "--exclude-table=schema_migrations", "--dbname", on_database(servers.database_url, TEMPLATE),
         ],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip

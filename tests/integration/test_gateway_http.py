@@ -13,7 +13,7 @@ from shared.contracts import rpc
 from shared.db.pool import Pool
 from shared.model.ids import MessageIds, accepted_at_ms, parse_message_id
 from shared.runtime.settings import ServiceSettings
-from shared.security.secrets import derive_key
+from shared.security.secrets import derive_key, digest
 from tests.conftest import SECRET, Eventually
 from tests.support import http
 from tests.support.gateway import (
@@ -22,6 +22,7 @@ from tests.support.gateway import (
     KEY,
     OTHER_ACCOUNT,
     OTHER_KEY,
+    READING_KEY,
     SUSPENDED_KEY,
     Gateway,
     running_gateway,
@@ -113,7 +114,7 @@ async def test_what_is_answered_200_is_on_the_stream(gateway: Gateway) -> None:
         "submitter": "key_1",
         "recipients": [],
         "text": "héllo €",
-        "encoding": "ucs2",
+        "encoding": "gsm7",
         "parts": 1,
         "accepted_at": 0,
         "scheduled_at": later,
@@ -151,64 +152,61 @@ async def test_a_list_is_accepted_whole_or_not_at_all(gateway: Gateway) -> None:
     assert len(await gateway.commands()) == 1
 
 
-@pytest.mark.parametrize(
-    ("parameters", "status", "code"),
-    [
-        ({"apikey": ""}, 403, 1),
-        ({"apikey": "wrong"}, 403, 1),
-        ({"apikey": SUSPENDED_KEY}, 403, "subscription_expire"),
-        ({"recipients": ""}, 400, "missing_recipients"),
-        ({"recipients": "+"}, 400, "invalid_recipient"),
-        ({"recipients": "\0"}, 400, "invalid_recipient"),
-        ({"message": ""}, 400, "missing_message"),
-        ({"message": "x" * 20_001}, 400, "message_too_long"),
-        ({"message": "a\0b"}, 400, "invalid_message"),
-        ({"from": "\0"}, 400, "invalid_from"),
-        ({"schedule_timestamp": "soon"}, 400, "invalid_schedule_timestamp"),
-        ({"schedule_timestamp": "95617584000"}, 400, "invalid_schedule_timestamp"),
-        ({"schedule_timestamp": "9" * 30}, 400, "invalid_schedule_timestamp"),
-        ({"port": "3"}, 400, "invalid_port"),
-        ({"priority": "128"}, 400, "invalid_priority"),
-        ({"ttl": "0"}, 400, "invalid_ttl"),
-        ({"sendsms": "0"}, 400, "no_channel"),
-        ({"waonly": "yes"}, 200, "whatsapp_not_connected"),
-        ({"encrypt_message": "yes"}, 200, "encrypt_message_not_supported"),
-        ({"shorturl": "1"}, 200, "shorturl_not_supported"),
-        ({"sIdentifiant": "nobody"}, 200, 2),
-        ({"sIdentifiant": "x" * 21}, 200, 2),
-    ],
-)
-async def test_bad_input_gets_the_documented_error_and_changes_nothing(
-    gateway: Gateway, parameters: dict[str, str], status: int, code: int | str
-) -> None:
-    wanted = {"apikey": KEY, "recipients": "+3247123456", "message": "hello"} | parameters
-    body = http.form(**wanted)
-    answer = await gateway.ask("POST", "/sendsms/", body=body, headers=http.FORM)
-    said = answer.json()
-    assert (answer.status, said["error"], said["result"]["error"], said["result"]["sent"]) == (status, code, code, "no")
+BAD_INPUT: list[tuple[dict[str, str], int, int | str]] = [
+    ({"apikey": ""}, 403, 1),
+    ({"apikey": "wrong"}, 403, 1),
+    ({"apikey": SUSPENDED_KEY}, 403, "subscription_expire"),
+    ({"recipients": ""}, 400, "missing_recipients"),
+    ({"recipients": "+"}, 400, "invalid_recipient"),
+    ({"recipients": "\0"}, 400, "invalid_recipient"),
+    ({"message": ""}, 400, "missing_message"),
+    ({"message": "x" * 20_001}, 400, "message_too_long"),
+    ({"message": "a\0b"}, 400, "invalid_message"),
+    ({"from": "\0"}, 400, "invalid_from"),
+    ({"schedule_timestamp": "soon"}, 400, "invalid_schedule_timestamp"),
+    ({"schedule_timestamp": "95617584000"}, 400, "invalid_schedule_timestamp"),
+    ({"schedule_timestamp": "9" * 30}, 400, "invalid_schedule_timestamp"),
+    ({"port": "3"}, 400, "invalid_port"),
+    ({"priority": "128"}, 400, "invalid_priority"),
+    ({"ttl": "0"}, 400, "invalid_ttl"),
+    ({"sendsms": "0"}, 400, "no_channel"),
+    ({"waonly": "yes"}, 200, "whatsapp_not_connected"),
+    ({"encrypt_message": "yes"}, 200, "encrypt_message_not_supported"),
+    ({"shorturl": "1"}, 200, "shorturl_not_supported"),
+    ({"sIdentifiant": "nobody"}, 200, 2),
+    ({"sIdentifiant": "x" * 21}, 200, 2),
+]
+
+
+async def test_bad_input_gets_the_documented_error_and_changes_nothing(gateway: Gateway) -> None:
+    for parameters, status, code in BAD_INPUT:
+        wanted = {"apikey": KEY, "recipients": "+3247123456", "message": "hello"} | parameters
+        body = http.form(**wanted)
+        answer = await gateway.ask("POST", "/sendsms/", body=body, headers=http.FORM)
+        said = answer.json()
+        found = (answer.status, said["error"], said["result"]["error"], said["result"]["sent"])
+        assert found == (status, code, code, "no"), parameters
     assert await gateway.commands() == []
 
 
-@pytest.mark.parametrize(
-    ("method", "target", "body", "headers", "status", "code"),
-    [
-        ("GET", f"/sendsms?apikey={KEY}&recipients=123&message=%ff", b"", {}, 400, "invalid_encoding"),
-        ("POST", "/sendsms", b'{"message": "\\ud800"}', {"Content-Type": "application/json"}, 400, "invalid_json"),
-        ("POST", "/sendsms/", b"x" * 2_000_000, http.FORM, 413, "too_large"),
-        ("POST", "/sendsms/", b"x" * 262_145, {}, 413, "too_large"),
-        ("PUT", "/sendsms", b"", {}, 405, "method_not_allowed"),
-        ("DELETE", "/getsms/", b"", {}, 405, "method_not_allowed"),
-        ("GET", "/getwa/", b"", {}, 404, "not_found"),
-        ("POST", "/health/live", b"", {}, 405, "method_not_allowed"),
-        ("GET", "/", b"", {}, 404, "not_found"),
-        ("GET", "/sendsms", b"", {"Authorization": "Bearer nobody"}, 403, 1),
-    ],
-)
-async def test_every_error_is_json(
-    gateway: Gateway, method: str, target: str, body: bytes, headers: dict[str, str], status: int, code: int | str
-) -> None:
-    answer = await gateway.ask(method, target, body=body, headers=headers)
-    assert (answer.status, answer.json()["error"]) == (status, code)
+BAD_REQUESTS: list[tuple[str, str, bytes, dict[str, str], int, int | str]] = [
+    ("GET", f"/sendsms?apikey={KEY}&recipients=123&message=%ff", b"", {}, 400, "invalid_encoding"),
+    ("POST", "/sendsms", b'{"message": "\\ud800"}', {"Content-Type": "application/json"}, 400, "invalid_json"),
+    ("POST", "/sendsms/", b"x" * 2_000_000, http.FORM, 413, "too_large"),
+    ("POST", "/sendsms/", b"x" * 262_145, {}, 413, "too_large"),
+    ("PUT", "/sendsms", b"", {}, 405, "method_not_allowed"),
+    ("DELETE", "/getsms/", b"", {}, 405, "method_not_allowed"),
+    ("GET", "/getwa/", b"", {}, 404, "not_found"),
+    ("POST", "/health/live", b"", {}, 405, "method_not_allowed"),
+    ("GET", "/", b"", {}, 404, "not_found"),
+    ("GET", "/sendsms", b"", {"Authorization": "Bearer nobody"}, 403, 1),
+]
+
+
+async def test_every_error_is_json(gateway: Gateway) -> None:
+    for method, target, body, headers, status, code in BAD_REQUESTS:
+        answer = await gateway.ask(method, target, body=body, headers=headers)
+        assert (answer.status, answer.json()["error"]) == (status, code), (method, target)
     assert await gateway.commands() == []
 
 
@@ -242,6 +240,16 @@ async def test_credentials(gateway: Gateway) -> None:
         if status == 403:
             assert answer.json()["result"]["sms"] == []
     assert answer.headers.get("www-authenticate") is None
+
+
+async def test_a_key_does_what_its_scopes_say(gateway: Gateway) -> None:
+    assert (await gateway.get("/getsms", apikey=READING_KEY)).status == 200
+    answer = await send(gateway, READING_KEY)
+    assert (answer.status, answer.json()["error"]) == (403, 1)
+    gateway.auth.accounts[digest("sends")] = rpc.Verdict(epoch=0, account=ACCOUNT, scopes=["sms:send"])
+    assert (await send(gateway, "sends")).status == 200
+    for path in ("/getsms", "/log/sent/sms"):
+        assert (await gateway.get(path, apikey="sends")).status == 403
 
 
 async def test_an_account_without_a_device_is_told(gateway: Gateway, pool: Pool, eventually: Eventually) -> None:
@@ -301,11 +309,16 @@ async def test_an_accepted_message_is_pending_until_its_row_is_there(gateway: Ga
     assert answer.json()["result"]["error"] == "no_record", "older than the oldest command: it left the stream"
 
 
-async def test_a_row_that_comes_within_a_second_is_waited_for(gateway: Gateway, pool: Pool) -> None:
+async def test_a_row_that_comes_within_a_second_is_waited_for(
+    gateway: Gateway, pool: Pool, eventually: Eventually
+) -> None:
     message = IDS.new(ACCOUNT, int(time.time() * 1000))[0]
     asking = asyncio.create_task(gateway.get("/log/sent/sms/", apikey=KEY, guid_message=message.hex()))
-    while not await pool.fetchval("select count(*) from pg_stat_activity where query like '%from messages m%'"):
-        await asyncio.sleep(0.005)
+
+    async def looked() -> object:
+        return await pool.fetchval("select count(*) from pg_stat_activity where query like '%from messages m%'")
+
+    await eventually(looked)
     at = await add_message(pool, text="late")
     await pool.execute("update messages set id = $1 where id = $2", message, at)
     assert (await asking).json()["result"]["sms"][0]["message"] == "late"

@@ -96,11 +96,14 @@ async def test_a_change_makes_verdicts_stale(verdicts: Verdicts, auth: Auth) -> 
     assert (await verdicts.of(unknown)).account == 5
 
 
-async def test_a_replica_that_is_behind_is_asked_again(verdicts: Verdicts, auth: Auth) -> None:
+async def test_a_replica_that_is_behind_is_asked_again(verdicts: Verdicts, auth: Auth, eventually: Eventually) -> None:
     heard(verdicts, 2)
     asking = asyncio.create_task(verdicts.of(GOOD))
-    while not auth.asked:
-        await asyncio.sleep(0)
+
+    async def asked() -> bool:
+        return bool(auth.asked)
+
+    await eventually(asked)
     auth.epoch = 2
     assert (await asking).account == ACCOUNT
     assert len(auth.asked) == 2

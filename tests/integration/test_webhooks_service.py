@@ -516,6 +516,6 @@ async def test_an_endpoint_ended_while_events_fan_out_is_left_with_nothing_pendi
 
 async def test_it_is_ready_and_says_so(service: Service, eventually: Eventually) -> None:
     async def ready() -> bool:
-        return service.health.ready() == (True, {"database": "ok", "nats": "ok"})
+        return service.health.ready() == (True, {"database": "ok", "nats": "ok", "events": "ok"})
 
     await eventually(ready)
