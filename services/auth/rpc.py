@@ -85,6 +85,15 @@ class Answers:
         log.info("account changed", account=request.account)
         return rpc.Done()
 
+    async def revoke_device(self, request: rpc.RevokeDevice) -> rpc.Done:
+        """Ends a device's credentials at once. Raises NotFound."""
+        epoch = await self._store.revoke_device(request.account, request.device)
+        if epoch is None:
+            raise NotFound("There is no such phone in this account.")
+        await self._directory.changed(epoch)
+        log.info("device revoked", account=request.account, device=request.device)
+        return rpc.Done()
+
     async def list_accounts(self, _: rpc.ListAccounts) -> rpc.Accounts:
         """All accounts."""
         return rpc.Accounts(await self._store.accounts())
@@ -125,6 +134,7 @@ def responders(answers: Answers, is_surroundings_error: Callable[[Exception], bo
         Responder(registry.AUTH_ACCOUNT_CREATE, answers.create_account, is_surroundings_error),
         Responder(registry.AUTH_ACCOUNT_LIST, answers.list_accounts, is_surroundings_error),
         Responder(registry.AUTH_ACCOUNT_SET, answers.set_account, is_surroundings_error),
+        Responder(registry.AUTH_DEVICE_REVOKE, answers.revoke_device, is_surroundings_error),
         Responder(registry.AUTH_KEY_CREATE, answers.create_key, is_surroundings_error),
         Responder(registry.AUTH_KEY_LIST, answers.list_keys, is_surroundings_error),
         Responder(registry.AUTH_KEY_REVOKE, answers.revoke_key, is_surroundings_error),

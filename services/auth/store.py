@@ -152,6 +152,7 @@ class Store:
             """
             with changed as (
                 update accounts set
+                    status = coalesce($6, status),
                     time_zone = coalesce($2, time_zone),
                     region = nullif(coalesce($3, region), ''),
                     max_parts = nullif(coalesce($4, max_parts), 0),
@@ -166,6 +167,26 @@ class Store:
             wish.region,
             wish.max_parts,
             wish.rate_per_minute,
+            wish.status,
+        )
+        return epoch
+
+    async def revoke_device(self, account: int, device: str) -> int | None:
+        """Ends a device's token and the single-use key bound to it; returns the epoch, None for an unknown device."""
+        epoch: int | None = await self._pool.fetchval(
+            """
+            with ended as (
+                update device_tokens set revoked_at = coalesce(revoked_at, now())
+                where account_id = $1 and device_id = $2
+                returning device_id
+            ), spent as (
+                update enrolment_keys k set revoked_at = coalesce(revoked_at, now())
+                from ended where k.device_id = ended.device_id
+            )
+            update auth_epoch set epoch = epoch + 1 where exists (select from ended) returning epoch
+            """,
+            account,
+            device,
         )
         return epoch
 

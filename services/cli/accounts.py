@@ -20,6 +20,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command(commands, "list", _list, "list the accounts")
     change = command(commands, "set", _set, "change an account's settings")
     change.add_argument("name")
+    change.add_argument("--status", choices=("active", "suspended"), help="suspended: refused, its messages held")
     change.add_argument("--time-zone", metavar="ZONE", help="such as Europe/Paris")
     change.add_argument("--region", metavar="CODE", help="how national numbers are read, such as FR; '' for none")
     change.add_argument("--max-parts", type=int, metavar="N", help="most parts of one message; 0 for no limit")
@@ -93,6 +94,7 @@ def _set(args: argparse.Namespace) -> int:
         account = await account_called(rpc, args.name)
         wish = SetAccount(
             account=account.id,
+            status=args.status,
             time_zone=args.time_zone,
             region=args.region,
             max_parts=args.max_parts,

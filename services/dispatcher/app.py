@@ -24,9 +24,11 @@ from services.dispatcher.store.partitions import Partitions
 from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.stories import Stories
+from services.dispatcher.store.watch import Watch
 from services.dispatcher.store.work import Work
 from services.dispatcher.sweeper import Sweeper
 from services.dispatcher.wakes import Wakes
+from services.dispatcher.watchdog import PERIOD_S, Watchdog
 from shared.bus.connection import connected
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
@@ -50,13 +52,14 @@ class Dispatcher:
     relay: Relay
     sweeper: Sweeper
     retention: Retention
+    watchdog: Watchdog
     partitions: Partitions
     publishers: dict[str, Publisher]
 
 
 def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: NatsBroker) -> Dispatcher:
     """Makes every part and declares its subscribers on the broker; starts nothing."""
-    messages, work, phones = Messages(pool), Work(pool), Phones(pool)
+    messages, work, phones = Messages(pool), Work(pool, settings.unknown_after_s), Phones(pool)
     stories = Stories(pool)
     inbox, dead, partitions = Inbox(pool), DeadLetters(pool), Partitions(pool)
     outbox_filled = Bell()
@@ -68,9 +71,10 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
     leasing = Leasing(phones, work, messages, wakes)
     consumers = Consumers(messages, Reports(pool), inbox, dead, wakes, outbox_filled, random.random).all()
     answers = Answers(phones, stories, inbox, dead, publishers, wakes, outbox_filled)
+    watchdog = Watchdog(Watch(pool))
     for consumer in consumers:
         consumer.subscribe(broker)
-    for responder in responders(leasing, answers):
+    for responder in responders(leasing, answers, watchdog):
         responder.subscribe(broker)
     relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
     retention = Retention(
@@ -80,7 +84,16 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
         sent_days=settings.retention_sent_days,
         received_days=settings.retention_received_days,
     )
-    return Dispatcher(consumers, leasing, relay, Sweeper(work, wakes, outbox_filled), retention, partitions, publishers)
+    return Dispatcher(
+        consumers=consumers,
+        leasing=leasing,
+        relay=relay,
+        sweeper=Sweeper(work, phones, wakes, outbox_filled),
+        retention=retention,
+        watchdog=watchdog,
+        partitions=partitions,
+        publishers=publishers,
+    )
 
 
 @contextlib.asynccontextmanager
@@ -115,6 +128,7 @@ async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
         service.tasks.every("relay", 0, parts.relay.tick)
         parts.sweeper.start(service.tasks)
         parts.retention.start(service.tasks)
+        service.tasks.every("watchdog", PERIOD_S, parts.watchdog.tick)
         try:
             async with running_broker(broker):
                 yield service

@@ -9,6 +9,7 @@ from services.dispatcher.store.messages import ReadyCount
 from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.wakes import Wakes
+from services.dispatcher.watchdog import Watchdog
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import Responder
 from shared.contracts import registry, rpc
@@ -42,6 +43,15 @@ class Answers:
     async def devices(self, ask: rpc.ListDevices) -> rpc.Devices:
         """The phones of an account."""
         return rpc.Devices(await self._phones.list(ask.account))
+
+    async def remove_device(self, ask: rpc.RemoveDevice) -> rpc.Done:
+        """Removes a phone. Raises NotFound."""
+        freed = await self._phones.remove(ask.account, ask.device)
+        if freed is None:
+            raise NotFound("There is no such phone in this account.")
+        self._outbox_filled.ring()
+        await self._wakes.wake_for(freed)
+        return rpc.Done()
 
     async def show(self, ask: rpc.ShowMessage) -> rpc.MessageStory:
         """A message's story. Raises NotFound."""
@@ -106,7 +116,7 @@ class Answers:
         return rpc.Done()
 
 
-def responders(leasing: Leasing, answers: Answers) -> list[Responder]:  # type: ignore[type-arg]
+def responders(leasing: Leasing, answers: Answers, watchdog: Watchdog) -> list[Responder]:  # type: ignore[type-arg]
     """One responder for each question of the registry that the dispatcher owns."""
     bound = [
         (registry.DISPATCHER_HELLO, leasing.open_session),
@@ -115,11 +125,13 @@ def responders(leasing: Leasing, answers: Answers) -> list[Responder]:  # type: 
         (registry.DISPATCHER_RENEW, leasing.renew),
         (registry.DISPATCHER_CLOSE, leasing.close_session),
         (registry.DISPATCHER_DEVICE_LIST, answers.devices),
+        (registry.DISPATCHER_DEVICE_REMOVE, answers.remove_device),
         (registry.DISPATCHER_MESSAGE_SHOW, answers.show),
         (registry.DISPATCHER_CANCEL, answers.cancel),
         (registry.DISPATCHER_RESEND, answers.resend),
         (registry.DISPATCHER_DELETE, answers.delete),
         (registry.DISPATCHER_MARK_READ, answers.mark_read),
+        (registry.DISPATCHER_ATTENTION, watchdog.attention),
         (registry.DISPATCHER_DEAD_LIST, answers.dead_letters),
         (registry.DISPATCHER_DEAD_REPLAY, answers.replay),
     ]

@@ -27,6 +27,7 @@ CHANGES_PER_ATTEMPT: Final = 16
 EXPIRED_CHANGE: Final = 8
 CANCELED_CHANGE: Final = 9
 REJECTED_CHANGE: Final = 10
+DEVICE_REMOVED_CHANGE: Final = 11
 """Places, after an attempt's ranks 1 to 7, of the changes that end a message without a report."""
 
 

@@ -1,5 +1,6 @@
 """What the clock does: scheduled work becomes ready, leases end, validity ends, silence becomes `unknown`."""
 
+from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.work import Work
 from services.dispatcher.wakes import Wakes
 from shared.runtime.signals import Bell
@@ -11,9 +12,10 @@ BATCH = 1000
 class Sweeper:
     """The periodic jobs. Every replica runs them; a lock within each tick lets one of them act."""
 
-    def __init__(self, work: Work, wakes: Wakes, outbox_filled: Bell) -> None:
+    def __init__(self, work: Work, phones: Phones, wakes: Wakes, outbox_filled: Bell) -> None:
         """Rings `outbox_filled` when a sweep told events."""
         self._work = work
+        self._phones = phones
         self._wakes = wakes
         self._outbox_filled = outbox_filled
 
@@ -24,6 +26,7 @@ class Sweeper:
         tasks.every("lapsed leases", 1.0, self.end_lapsed)
         tasks.every("unwoken work", 1.0, self.wake_unwoken)
         tasks.every("expiry", 1.0, self.expire)
+        tasks.every("orphans", 5.0, self.fail_orphaned)
         tasks.every("silence", 5.0, self.settle_silent)
 
     async def make_due(self) -> None:
@@ -45,6 +48,11 @@ class Sweeper:
     async def expire(self) -> None:
         """Ends what is no longer valid."""
         if await self._work.expire():
+            self._outbox_filled.ring()
+
+    async def fail_orphaned(self) -> None:
+        """Ends what was accepted for a phone while it was being removed."""
+        if await self._phones.fail_orphaned():
             self._outbox_filled.ring()
 
     async def settle_silent(self) -> None:

@@ -79,9 +79,13 @@ class AccountCreated(msgspec.Struct, frozen=True, kw_only=True, tag="account_cre
 
 
 class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_set.v1"):
-    """Change an account's settings: None leaves one as it is; 0 or an empty text takes a limit or the region away."""
+    """Change an account's settings: None leaves one as it is; 0 or an empty text takes a limit or the region away.
+
+    A suspended account's requests are refused, and its waiting messages are held.
+    """
 
     account: int
+    status: Literal["active", "suspended"] | None = None
     time_zone: str | None = None
     region: str | None = None
     max_parts: int | None = None
@@ -156,6 +160,13 @@ class RevokeKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_revoke.
 
     account: int
     id: str
+
+
+class RevokeDevice(msgspec.Struct, frozen=True, kw_only=True, tag="auth.device_revoke.v1"):
+    """End a device's token, and the single-use enrolment key that made it. NotFound if there is no such device."""
+
+    account: int
+    device: str
 
 
 class AuthChanged(msgspec.Struct, frozen=True, tag="auth.changed.v1"):
@@ -276,6 +287,13 @@ class Devices(msgspec.Struct, frozen=True, tag="devices"):
     devices: list[Device]
 
 
+class RemoveDevice(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.device_remove.v1"):
+    """Remove a phone: work pinned to it fails at once, what it took without a report is unknown. NotFound."""
+
+    account: int
+    device: str
+
+
 # --- dispatcher: messages -----------------------------------------------------------------------------------------
 
 
@@ -360,6 +378,35 @@ class MarkRead(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.mark_r
 
     account: int
     inbox: list[int]
+
+
+FlagKind = Literal["late", "no_phone", "unreported", "unknown"]
+FLAG_KINDS: tuple[FlagKind, ...] = ("late", "no_phone", "unreported", "unknown")
+
+
+class ListAttention(msgspec.Struct, frozen=True, tag="dispatcher.attention.v1"):
+    """What is out of the ordinary now?"""
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages of an account that need a person's eye.
+
+    `late`: ready for a minute although a phone that may send them is online. `no_phone`: ready for a minute, and there
+    is none. `unreported`: taken two minutes ago by this phone, which is online and says nothing. `unknown`: nobody
+    knows whether they were sent (last 24 h).
+    """
+
+    kind: FlagKind
+    account: int
+    device: str | None
+    messages: int
+    oldest_s: float
+
+
+class Attention(msgspec.Struct, frozen=True, tag="attention"):
+    """Flags, the oldest trouble first."""
+
+    flags: list[Flag]
 
 
 class ListDead(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.dead_list.v1"):

@@ -1,4 +1,4 @@
-"""The layout keeps its promises: our packages are ours, subjects and SQL have their places, modules say why they are."""
+"""The layout keeps its promises: packages are ours, subjects and SQL have their places, modules say why they are."""
 
 import ast
 import re

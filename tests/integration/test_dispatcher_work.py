@@ -445,3 +445,57 @@ async def test_one_lease_fills_both_sims_and_priority_counts_on_each(pool: Pool)
     again = await stores.work.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
     assert again is not None
     assert {job.message for job in again} == {job.message for job in leased}
+
+
+async def test_a_removed_phone_loses_its_work_and_what_is_pinned_to_it_fails(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    device, session = await opened(stores)
+    other, other_session = await opened(stores)
+    taken, pinned, free = submit_sms("+1"), submit_sms("+2", device=device), submit_sms("+3")
+    await stores.messages.submit([taken])
+    leased = await stores.lease(device, session)
+    assert leased
+    await stores.work.take([Asked(leased[0].message, 1, device, session, ACCOUNT)])
+    await stores.messages.submit([pinned, free])
+    assert await stores.lease(device, session, places=1)
+    assert await stores.phones.remove(ACCOUNT + 1, device) is None
+    assert await stores.phones.remove(ACCOUNT, device) is not None
+    assert await stores.phones.remove(ACCOUNT, device) is None
+    assert await message_row(pool, taken.recipients[0].id) == ("unknown", "device removed")
+    assert await message_row(pool, pinned.recipients[0].id) == ("failed", "device_removed")
+    assert await stores.lease(device, session) is None
+    assert await stores.phones.open_session(hello(device)) is None
+    again = await stores.lease(other, other_session)
+    assert again
+    assert [job.recipient for job in again] == ["+3"]
+    late = submit_sms("+4", device=device)
+    await stores.messages.submit([late])
+    assert await stores.phones.fail_orphaned() == 1
+    assert await Stories(pool).resend(late.recipients[0].id, ACCOUNT, force=False) == ("not_in_error", None)
+
+
+async def test_a_suspended_account_s_work_is_held(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    await pool.execute(
+        "insert into accounts (id, name, status) overriding system value values ($1, 'held', 'suspended')", ACCOUNT
+    )
+    await stores.messages.submit([submit_sms("+1")])
+    device, session = await opened(stores)
+    assert await stores.lease(device, session) == []
+    await pool.execute("update accounts set status = 'active'")
+    assert await stores.lease(device, session) != []
+
+
+async def test_thousands_due_in_one_second_become_ready_without_a_stall(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    due = time.time() + 3600
+    for _ in range(5):
+        await stores.messages.submit([submit_sms(*[f"+1555{n:04}" for n in range(1000)], scheduled_at=due)])
+    await pool.execute("update work set due = now()")
+    begun = time.monotonic()
+    while ready := await stores.work.make_due_ready():
+        assert sum(count.messages for count in ready) <= 1000
+    took = time.monotonic() - begun
+    print(f"\n  5,000 due at once were ready in {took:.2f} s")
+    assert await pool.fetchval("select count(*) from work where state = 'ready'") == 5000
+    assert took < 9, "three times the promised 3 s"

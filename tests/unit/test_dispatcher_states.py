@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatcher.states import CHANGES_PER_ATTEMPT, RANKED, change_number, fold, rank
+from services.dispatcher.states import CHANGES_PER_ATTEMPT, RANKED, change_number, fold, rank, retry_delays
 from shared.contracts.phone import Outcome
 from shared.contracts.reports import AttemptReported
 
@@ -50,3 +50,11 @@ def test_change_numbers_grow_with_rank_and_attempt() -> None:
     numbers = [change_number(attempt, rank(state)) for attempt in (1, 2, 3) for state in RANKED]
     assert numbers == sorted(set(numbers))
     assert len(RANKED) < CHANGES_PER_ATTEMPT
+
+
+def test_a_round_has_four_tries_and_a_permanent_error_one() -> None:
+    assert [round(delay) for delay in retry_delays("generic", 0.5)] == [15, 60, 300]
+    assert retry_delays("invalid_number", 0.5) == []
+    low, high = retry_delays(None, 0.0), retry_delays(None, 1.0)
+    assert all(down < up for down, up in zip(low, high, strict=True))
+    assert [round(delay, 6) for delay in (low[0], high[0])] == [12, 18]

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.dispatcher.routing import OnlinePhone
-from services.dispatcher.states import rank
+from services.dispatcher.states import CHANGES_PER_ATTEMPT, DEVICE_REMOVED_CHANGE, rank
 from services.dispatcher.store.messages import ReadyCount
 from services.dispatcher.store.work import LEASE_S, LeasedJob
 from shared.contracts.phone import Sim
 from shared.contracts.rpc import Device, OpenSession, SessionRef
 from shared.db.pool import Pool
+
+ORPHANS_PER_STATEMENT = 500
 
 
 class Opened(NamedTuple):
@@ -57,7 +59,7 @@ class Phones:
                 [sim.carrier for sim in hello.sims],
             )
             freed = await connection.fetch(_FREE, hello.device)
-            await connection.execute(_FORGET, hello.device, hello.journal)
+            await connection.execute(_FORGET, hello.device, hello.journal, "new journal")
             again = await connection.fetch(_AGAIN, hello.device, session)
         return Opened(
             session,
@@ -77,6 +79,25 @@ class Phones:
                 return []
             freed = await connection.fetch(_FREE, device)
         return [ReadyCount(row["queue"], row["messages"]) for row in freed]
+
+    async def remove(self, account: int, device: str) -> list[ReadyCount] | None:
+        """Removes a phone; what became ready by it. None for an unknown or removed one, or another account's.
+
+        What it held untaken goes back, what it took without a report is unknown, what is pinned to it fails.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(_REMOVE, account, device) is None:
+                return None
+            await connection.execute(_FORGET, device, None, "device removed")
+            freed = await connection.fetch(_FREE, device)
+        while await self.fail_orphaned():
+            pass
+        return [ReadyCount(row["queue"], row["messages"]) for row in freed]
+
+    async def fail_orphaned(self) -> int:
+        """Ends work that is pinned to removed phones, a bounded number at once; returns how many."""
+        count: int = await self._pool.fetchval(_FAIL_ORPHANED, ORPHANS_PER_STATEMENT)
+        return count
 
     async def channels(self, device: str, session: int) -> tuple[str, ...] | None:
         """What this session can send over; None when it is not the device's newest."""
@@ -151,24 +172,58 @@ select queue, count(*)::int as messages from freed group by queue
 _FORGET = f"""
 with orphaned as (
     select w.message_id from work w join attempts a on a.message_id = w.message_id and a.number = w.attempt
-    where w.holder = $1 and w.state = 'taken' and a.journal <> $2
+    where w.holder = $1 and w.state = 'taken' and a.journal is distinct from $2
 ), locked as (
     select id from messages where id in (select message_id from orphaned) order by id for update
 ), gone as (
     delete from work w using locked l where w.message_id = l.id and w.state = 'taken'
     returning w.message_id, w.attempt
 ), marked as (
-    update attempts a set state = 'unknown', reason = 'new journal', unknown_at = coalesce(a.unknown_at, now())
+    update attempts a set state = 'unknown', reason = $3, unknown_at = coalesce(a.unknown_at, now())
     from gone g where a.message_id = g.message_id and a.number = g.attempt and a.state in ('taken', 'unknown')
     returning a.message_id, a.number, a.device_id, a.sim
 ), ended as (
-    update messages m set state = 'unknown', reason = 'new journal', attempt = k.number, device_id = k.device_id,
-        sim = k.sim
+    update messages m set state = 'unknown', reason = $3, attempt = k.number, device_id = k.device_id, sim = k.sim
     from marked k where m.id = k.message_id
 )
 insert into history (message_id, number, at, state, attempt, device_id, sim, detail)
-select message_id, number * 16 + {rank("unknown")}, now(), 'unknown', number, device_id, sim, 'new journal' from marked
+select message_id, number * {CHANGES_PER_ATTEMPT} + {rank("unknown")}, now(), 'unknown', number, device_id, sim, $3
+from marked
 on conflict do nothing
+"""
+
+_REMOVE = """
+update devices set deleted_at = now(), closed_at = coalesce(closed_at, now()), session = session + 1
+where account_id = $1 and id = $2 and deleted_at is null
+returning id
+"""
+
+_FAIL_ORPHANED = f"""
+with pinned as (
+    select w.message_id
+    from devices d join queues q on q.device_id = d.id join work w on w.queue = q.id and w.state <> 'taken'
+    where d.deleted_at is not null
+    order by w.message_id limit $1
+), locked as (
+    select id from messages where id in (select message_id from pinned) order by id for update
+), gone as (
+    delete from work w using locked l where w.message_id = l.id and w.state <> 'taken'
+    returning w.message_id, w.attempt, w.account_id
+), ended as (
+    update messages m set state = 'failed', reason = 'device_removed', attempt = g.attempt, ended_at = now()
+    from gone g where m.id = g.message_id
+), told as (
+    insert into history (message_id, number, at, state, attempt, detail)
+    select message_id, attempt * {CHANGES_PER_ATTEMPT} + {DEVICE_REMOVED_CHANGE}, now(), 'failed', attempt,
+        'device_removed'
+    from gone
+    on conflict do nothing
+), announced as (
+    insert into outbox (account_id, type, occurred_at, message_id, number)
+    select account_id, 'sms.failed', now(), message_id, attempt * {CHANGES_PER_ATTEMPT} + {DEVICE_REMOVED_CHANGE}
+    from gone
+)
+select count(*)::int from gone
 """
 
 _AGAIN = """

@@ -175,6 +175,7 @@ with found as (
         and q.device_id is not distinct from f.wanted_device_id and q.sim is not distinct from f.wanted_sim
     where (f.state in ('failed', 'expired', 'canceled') or (f.state = 'unknown' and $3)) and f.attempt < 255
         and f.reason is distinct from 'rejected'
+        and not exists (select from devices d where d.id = f.wanted_device_id and d.deleted_at is not null)
 ), revived as (
     update messages m set
         state = 'queued', reason = null, ended_at = null, attempt = m.attempt + 1,

@@ -10,9 +10,6 @@ from shared.db.pool import Pool
 LEASE_S = 30
 """A lease ends this many seconds after its session was last renewed."""
 
-UNKNOWN_AFTER_S = 600
-"""A taken message without a report is `unknown` once its phone was unseen for this many seconds."""
-
 MAX_LEASED_PARTS = 800
 """Bound of one lease, in parts: at 320 bytes of UTF-8 a part it stays below 256 KiB."""
 
@@ -49,9 +46,10 @@ class ServedQueue(NamedTuple):
 class Work:
     """Hands out live work."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Uses this pool."""
+    def __init__(self, pool: Pool, unknown_after_s: int = 600) -> None:
+        """A taken message without a report is `unknown` once its phone was unseen for `unknown_after_s` seconds."""
         self._pool = pool
+        self._unknown_after_s = unknown_after_s
 
     async def lease(
         self, account: int, device: str, session: int, places: Mapping[int, int], queues: Sequence[ServedQueue]
@@ -104,7 +102,7 @@ class Work:
 
     async def mark_silent(self, limit: int = 500) -> int | None:
         """Taken messages whose phone, or whose time, is gone without a report become `unknown`; returns how many."""
-        return await self._count("silent", _SILENT, UNKNOWN_AFTER_S, limit)
+        return await self._count("silent", _SILENT, self._unknown_after_s, limit)
 
     async def forget_outdated(self, limit: int = 500) -> int | None:
         """Taken work past its validity that is already `unknown` is at rest; returns how many."""
@@ -134,14 +132,16 @@ TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 # cannot be taken), so nobody waits for its fsync.
 _LEASE = f"""
 with session as (
-    select id, set_config('synchronous_commit', 'off', true) from devices
+    select id, set_config('synchronous_commit', 'off', true),
+        exists (select from accounts a where a.id = d.account_id and a.status = 'suspended') as suspended
+    from devices d
     where id = $2 and account_id = $1 and session = $3 and approved and closed_at is null and deleted_at is null
 ), held as (
     select message_id, attempt, sim from work where holder = $2 and session = $3 and state = 'leased'
 ), wanted as (
     select p.slot, greatest(p.places - (select count(*) from held h where h.sim = p.slot), 0) as need
     from unnest($4::smallint[], $5::int[]) as p (slot, places)
-    where exists (select from session)
+    where exists (select from session where not suspended)
 ), seats as (
     select slot, row_number() over (order by nth, slot) as seat from wanted, generate_series(1, need) as nth
 ), candidates as (

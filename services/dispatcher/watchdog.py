@@ -1,0 +1,50 @@
+"""Looks again and again for what is out of the ordinary, and says so in the metrics and, when it changes, the log."""
+
+import structlog
+from prometheus_client import Gauge
+
+from services.dispatcher.store.watch import Watch
+from shared.contracts.rpc import FLAG_KINDS, Attention, Flag, ListAttention
+
+log = structlog.get_logger()
+
+PERIOD_S = 15.0
+
+FLAGGED = Gauge("smsfleet_attention_messages", "Messages that need a person's eye, by kind of trouble", ["kind"])
+
+
+class Watchdog:
+    """Keeps the newest flags."""
+
+    def __init__(self, watch: Watch) -> None:
+        """Has flagged nothing yet."""
+        self._watch = watch
+        self._told: dict[tuple[str, int, str | None], int] = {}
+
+    async def tick(self) -> None:
+        """Reads the flags, sets the gauges, and logs those that are new or gone."""
+        flags = await self._watch.flags()
+        for kind in FLAG_KINDS:
+            FLAGGED.labels(kind).set(sum(flag.messages for flag in flags if flag.kind == kind))
+        now = {_key(flag): flag.messages for flag in flags}
+        for flag in flags:
+            if _key(flag) not in self._told:
+                log.warning(
+                    "needs attention",
+                    kind=flag.kind,
+                    account=flag.account,
+                    device=flag.device,
+                    messages=flag.messages,
+                    oldest_s=round(flag.oldest_s),
+                )
+        for gone in self._told.keys() - now.keys():
+            log.info("needs no more attention", kind=gone[0], account=gone[1], device=gone[2])
+        self._told = now
+
+    async def attention(self, _: ListAttention) -> Attention:
+        """What is flagged at this moment."""
+        return Attention(await self._watch.flags())
+
+
+def _key(flag: Flag) -> tuple[str, int, str | None]:
+    return flag.kind, flag.account, flag.device

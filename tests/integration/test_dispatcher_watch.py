@@ -1,0 +1,38 @@
+"""What needs a person's eye is flagged, and nothing else is."""
+
+from services.dispatcher.store.watch import Watch
+from services.dispatcher.store.work import Asked
+from shared.db.pool import Pool
+from tests.support.dispatching import ACCOUNT, Stores, hello, submit_sms
+
+
+async def kinds(pool: Pool) -> list[tuple[str, int]]:
+    return sorted((flag.kind, flag.messages) for flag in await Watch(pool).flags())
+
+
+async def test_what_waits_is_flagged_with_the_reason(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    await stores.messages.submit([submit_sms("+1", "+2")])
+    assert await kinds(pool) == []
+    await pool.execute("update work set due = now() - interval '2 minutes'")
+    assert await kinds(pool) == [("no_phone", 2)]
+    await stores.phones.open_session(hello())
+    assert await kinds(pool) == [("late", 2)]
+
+
+async def test_an_online_phone_that_took_and_says_nothing_is_flagged_and_then_the_unknown(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    greeting = hello()
+    opened = await stores.phones.open_session(greeting)
+    assert opened is not None
+    await stores.messages.submit([submit_sms("+1")])
+    leased = await stores.lease(greeting.device, opened.session)
+    assert leased
+    await stores.work.take([Asked(leased[0].message, 1, greeting.device, opened.session, ACCOUNT)])
+    assert await kinds(pool) == []
+    await pool.execute("update work set taken_at = now() - interval '3 minutes'")
+    assert await kinds(pool) == [("unreported", 1)]
+    (flag,) = await Watch(pool).flags()
+    assert flag.device == greeting.device
+    await stores.phones.open_session(hello(greeting.device, journal="journal-2"))
+    assert await kinds(pool) == [("unknown", 1)]
