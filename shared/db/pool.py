@@ -54,8 +54,11 @@ async def connected_pool(
     while True:
         try:
             await pool
+            if patience_s is not None:
+                # A pool whose first connection failed counts as initialised all the same.
+                await pool.fetchval("select 1", timeout=5)
             break
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise Startup(f"Postgres does not answer: {type(error).__name__}: {error}") from error
         await asyncio.sleep(0.2)
