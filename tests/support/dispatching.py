@@ -7,9 +7,10 @@ from services.dispatcher.routing import queues_of
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.partitions import Partitions
 from services.dispatcher.store.phones import Phones
-from services.dispatcher.store.work import LeasedJob, ServedQueue, Work
+from services.dispatcher.store.work import Asked, LeasedJob, ServedQueue, Work
 from shared.contracts.commands import Recipient, SubmitSms
-from shared.contracts.phone import Sim
+from shared.contracts.phone import Outcome, Sim
+from shared.contracts.reports import AttemptReported
 from shared.contracts.rpc import OpenSession
 from shared.db.pool import Pool
 from shared.model.ids import MessageIds, new_device_id
@@ -75,3 +76,37 @@ class Stores:
         queues = await self.messages.intern(keys)
         served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
         return await self.work.lease(ACCOUNT, device, session, {slot: places}, served)
+
+
+def reported(
+    message: bytes, state: Outcome, device: str, *, at: float | None = None, number: int = 1
+) -> AttemptReported:
+    """What a phone says of an attempt."""
+    return AttemptReported(
+        account=ACCOUNT, device=device, message=message, number=number, state=state, at=at or time.time()
+    )
+
+
+async def opened(stores: Stores, **changes: Any) -> tuple[str, int]:
+    """A phone that has just said hello: its device id and session."""
+    greeting = hello(**changes)
+    session = await stores.phones.open_session(greeting)
+    assert session is not None
+    return greeting.device, session.session
+
+
+async def taken_one(stores: Stores) -> tuple[str, int, bytes]:
+    """A new phone that has taken a new message: its device id, its session, the message's id."""
+    await stores.messages.submit([submit_sms("+1")])
+    device, session = await opened(stores)
+    leased = await stores.lease(device, session)
+    assert leased
+    message = leased[0].message
+    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    return device, session, message
+
+
+async def message_row(pool: Pool, message: bytes) -> tuple[str, str | None]:
+    """State and reason of a message's row."""
+    row = await pool.fetchrow("select state, reason from messages where id = $1", message)
+    return row["state"], row["reason"]
