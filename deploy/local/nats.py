@@ -32,6 +32,9 @@ def install(home: Home) -> tuple[Program, str]:
         "server_name": "smsfleet-local",
         "host": "127.0.0.1",
         "port": port,
+        # A client that hangs stays in its queue groups until it misses its pings, and questions to it are lost.
+        "ping_interval": "5s",
+        "ping_max": 2,
         "http": f"127.0.0.1:{monitoring}",
         "jetstream": {
             "store_dir": str(store),

@@ -16,7 +16,7 @@ from deploy.local.servers import Servers
 from deploy.local.settings import Settings
 
 SERVICES = ("gateway", "dispatcher", "webhooks", "auth")
-PHONE_SETTINGS = ("DELAY_MS", "DELIVERY_MS", "FAILURE_RATE")
+PHONE_SETTINGS = ("DELAY_MS", "DELIVERY_MS", "FAILURE_RATE", "CHANNELS")
 _PHONE_FILE = "phone.json"
 
 

@@ -21,7 +21,7 @@ STOP_S = 15.0
 class Agent:
     """One simulated phone with a radio of its own. Its folder stays when it dies."""
 
-    def __init__(self, system: System, name: str, url: str, delay_ms: int = 20) -> None:
+    def __init__(self, system: System, name: str, url: str, delay_ms: int = 40) -> None:
         """Knows a URL and the enrolment key of the first account; `start()` starts it."""
         self.name = name
         self.folder = system.home / "phones" / name
@@ -40,11 +40,10 @@ class Agent:
 
     async def start(self) -> None:
         """Starts it and waits until it is connected."""
-        self.begin()
+        self._begin()
         await until(self._connected, f"{self.name} is connected", 30)
 
-    def begin(self) -> None:
-        """Starts it."""
+    def _begin(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "agent"],

@@ -21,8 +21,8 @@ from shared.errors import SmsFleetError, StaleSession, Unavailable
 log = structlog.get_logger()
 
 PING_INTERVAL_S: Final = 15.0
-SILENT_INTERVALS: Final = 3
-"""A phone that says nothing for this many ping intervals is gone."""
+SILENT_INTERVALS: Final = 2
+"""A phone that says nothing for this many ping intervals is gone: sooner than its lease would end by itself."""
 
 LEASE_S: Final = 30.0
 LEASE_TIMEOUT_S: Final = 5.0
