@@ -114,8 +114,9 @@ def _build(settings: Settings, home: PhoneHome, journal: Journal) -> _Phone:
         failure_rate=settings.failure_rate,
         rng=rng,
         now_ms=now_ms,
+        channels=settings.channels,
     )
-    desk = Desk(sim.slot for sim in radio.sims)
+    desk = Desk((sim.slot for sim in radio.sims), radio.channels)
     # The radios and the connection ring each other's bells; each is built with the other's bell only.
     lanes = Lanes(
         radio=radio,

@@ -137,6 +137,7 @@ class Client:
                 sims=[phone.Sim(slot=s.slot, number=s.number, carrier=s.carrier) for s in self._radio.sims],
                 token=token,
                 enrolment_key=self._settings.enrolment_key if token is None else None,
+                channels=list(self._radio.channels),
                 software=self._software,
             )
         )

@@ -82,7 +82,9 @@ class Lanes:
             return
         try:
             async with asyncio.timeout(self._radio.send_deadline_s):
-                result = await self._radio.send(Outgoing(attempt, slot, job.number, job.text))
+                result = await self._radio.send(
+                    Outgoing(attempt, slot, job.number, job.text, job.channel, job.media_url)
+                )
         except Exception as error:
             reason = "radio_timeout" if isinstance(error, TimeoutError) else "radio_error"
             log.exception("nobody knows whether attempt %s was sent (%s)", attempt, reason)

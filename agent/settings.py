@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from agent.errors import SettingsError
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_CHANNELS = ("sms", "whatsapp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Settings:
     delay_ms: int = 20
     delivery_ms: int = 100
     failure_rate: float = 0.0
+    channels: tuple[str, ...] = ("sms",)
     log_level: int = logging.INFO
     limits: Limits = field(default_factory=Limits)
 
@@ -72,6 +74,7 @@ class Settings:
             delay_ms=int(_number(env, "SMSFLEET_PHONE_DELAY_MS", 20, 600_000)),
             delivery_ms=int(_number(env, "SMSFLEET_PHONE_DELIVERY_MS", 100, 86_400_000)),
             failure_rate=_number(env, "SMSFLEET_PHONE_FAILURE_RATE", 0, 1),
+            channels=_channels(env),
             log_level=_level(env),
         )
 
@@ -86,6 +89,14 @@ def _url(env: Mapping[str, str]) -> str:
     if not valid:
         raise SettingsError("SMSFLEET_PHONE_URL must be ws:// or wss://host[:port]/phone/v1/socket.")
     return url
+
+
+def _channels(env: Mapping[str, str]) -> tuple[str, ...]:
+    text = env.get("SMSFLEET_PHONE_CHANNELS") or "sms"
+    channels = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not channels or not set(channels) <= set(_CHANNELS):
+        raise SettingsError(f"SMSFLEET_PHONE_CHANNELS must name some of {', '.join(_CHANNELS)}, not {text!r}.")
+    return channels
 
 
 def _number(env: Mapping[str, str], name: str, default: float, top: float) -> float:

@@ -12,11 +12,12 @@ import pytest
 from nats.aio.client import Client
 
 from shared.bus.provision import provision
-from shared.contracts.registry import STREAMS
+from shared.contracts.registry import BUCKETS, STREAMS
 from shared.db.migrate import migrate
 from shared.db.pool import Pool, connected_pool
 from shared.runtime.settings import ServiceSettings
 from tests.support.servers import Servers, running_servers
+from tests.support.system import System, running_system
 
 for name in [name for name in os.environ if name.startswith("SMSFLEET_") and "_TEST_" not in name]:
     del os.environ[name]
@@ -71,13 +72,20 @@ async def pool(settings: ServiceSettings) -> AsyncIterator[Pool]:
 
 @pytest.fixture
 async def nats_client(servers: Servers) -> AsyncIterator[Client]:
-    """A NATS connection with the streams provisioned and empty."""
+    """A NATS connection with the streams and buckets provisioned and empty."""
     client = await nats.connect(servers.nats_url, nkeys_seed=servers.nats_nkey_file, connect_timeout=5)
     await provision(client)
-    for stream in STREAMS:
-        await client.jetstream().purge_stream(stream.name)
+    for name in (*(stream.name for stream in STREAMS), *(bucket.stream for bucket in BUCKETS)):
+        await client.jetstream().purge_stream(name)
     yield client
     await client.close()
+
+
+@pytest.fixture(scope="session")
+async def system() -> AsyncIterator[System]:
+    """One running system for all tests of the outside; they add to it and leave it running and at rest."""
+    async with running_system() as running:
+        yield running
 
 
 Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[object]]

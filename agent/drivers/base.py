@@ -18,12 +18,17 @@ class SimCard(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """One text to send, under the attempt id that names it everywhere."""
+    """One text to send, under the attempt id that names it everywhere.
+
+    `channel` is one of the driver's; `media_url` is a picture or file to go with the text where the channel has such.
+    """
 
     attempt: str
     sim: int
     number: str
     text: str
+    channel: str = "sms"
+    media_url: str | None = None
 
 
 class Sent(NamedTuple):
@@ -67,6 +72,10 @@ class RadioDriver(Protocol):
     @property
     def sims(self) -> Sequence[SimCard]:
         """The SIMs, which do not change while the agent runs."""
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """What it can send: `sms`, `whatsapp`."""
 
     @property
     def send_deadline_s(self) -> float:

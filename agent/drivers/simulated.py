@@ -45,6 +45,7 @@ class SimulatedRadio:
         failure_rate: float,
         rng: random.Random,
         now_ms: Callable[[], int],
+        channels: Sequence[str] = ("sms",),
     ) -> None:
         """`failure_rate`: the share of sends, 0 to 1, that fail unperformed. `now_ms`: Unix time."""
         self._log_file = log_file
@@ -54,6 +55,7 @@ class SimulatedRadio:
         self._failure_rate = failure_rate
         self._rng = rng
         self._now_ms = now_ms
+        self._channels = tuple(channels)
         base = zlib.crc32(name.encode()) % 1_000_000
         self._sims = [SimCard(slot, f"+1555{base:06d}{slot}", "Simulated") for slot in SLOTS]
         self._busy = {slot: asyncio.Lock() for slot in SLOTS}
@@ -66,6 +68,11 @@ class SimulatedRadio:
     def sims(self) -> Sequence[SimCard]:
         """Two."""
         return self._sims
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """What it was told to serve; every send is a line in the log, whatever the channel."""
+        return self._channels
 
     @property
     def send_deadline_s(self) -> float:
@@ -121,6 +128,7 @@ class SimulatedRadio:
                 "attempt_id": sms.attempt,
                 "message_id": message_of(sms.attempt),
                 "number": sms.number,
+                "channel": sms.channel,
                 "sim": sms.sim,
                 "text_sha256": hashlib.sha256(sms.text.encode()).hexdigest(),
                 "time": self._now_ms(),

@@ -124,4 +124,5 @@ def _job(job: LeasedJob) -> Job:
         text=job.text,
         valid_until_ms=int(job.valid_until * 1000),
         channel=job.channel,
+        media_url=job.media_url,
     )

@@ -6,32 +6,43 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
+import msgspec
 from litestar import Litestar, Request, Response, asgi, get
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from services.gateway.admission import Admission
+from services.gateway.cors import Cors, listed
 from services.gateway.devices import Devices
 from services.gateway.dialects.smsmobile import document as smsmobile
+from services.gateway.dialects.smsmobile.actions import Cancel, Resend
 from services.gateway.dialects.smsmobile.callers import Callers
+from services.gateway.dialects.smsmobile.deletion import DeleteSms
 from services.gateway.dialects.smsmobile.endpoint import Endpoint
 from services.gateway.dialects.smsmobile.lists import ReceivedTexts, SentLog
+from services.gateway.dialects.smsmobile.phonelist import PhoneList
 from services.gateway.dialects.smsmobile.routes import framework_error, mounted
 from services.gateway.dialects.smsmobile.sendsms import SendSms
+from services.gateway.dialects.smsmobile.stubs import no_calls, no_synchronisation
 from services.gateway.documents import Document, Page
 from services.gateway.front import Front
+from services.gateway.once import Once
 from services.gateway.phones.admittance import Admittance
 from services.gateway.phones.connections import RENEW_S, Connections
 from services.gateway.phones.session import Means
 from services.gateway.phones.socket import PhoneSocket
+from services.gateway.protocol import HttpProtocol
+from services.gateway.rates import Rates
 from services.gateway.readiness import ClockWatch, Going
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
 from services.gateway.tracking import Tracker
 from services.gateway.verdicts import Verdicts
+from shared.bus.buckets import FirstWins
 from shared.bus.connection import connected
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import RpcClient
@@ -54,7 +65,7 @@ KEEP_ALIVE_S: Final = 75
 """How long an idle HTTP connection is kept, longer than proxies keep theirs, in seconds."""
 
 SERVER_OPTIONS: Final[dict[str, Any]] = {
-    "http": "httptools",
+    "http": HttpProtocol,
     "ws": "websockets-sansio",
     "ws_max_size": MAX_FRAME_BYTES,
     # The phone protocol has pings of its own, and a deflate window costs more memory than a phone.
@@ -64,6 +75,13 @@ SERVER_OPTIONS: Final[dict[str, Any]] = {
     "backlog": 2048,
 }
 """What uvicorn is told besides the address."""
+
+
+class HealthAnswer(msgspec.Struct):
+    """What a health route says: "ok" or "unavailable", and the same of each check."""
+
+    status: str
+    checks: dict[str, str]
 
 
 def make_app(endpoints: dict[str, Endpoint], phones: PhoneSocket, health: Health) -> Litestar:
@@ -114,21 +132,17 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         ids = MessageIds(derive_key(settings.secret(), "message-ids"))
         connections = Connections(rpc)
         publishers = _publishers(client)
-        commands, attempts, received = publishers.values()
-        admission = Admission(commands, ids, devices, system_clock, settings.default_ttl_s)
+        commands, bulk, attempts, received = publishers.values()
+        once = Once(FirstWins(client.jetstream(), registry.IDEMPOTENCY))
+        admission = Admission(commands, bulk, ids, devices, once, system_clock, settings.default_ttl_s)
 
         async def oldest_command() -> float | None:
             return await oldest_stored_at(client, registry.COMMANDS)
 
         tracker = Tracker(store, ids, oldest_command, time.monotonic)
-        callers = Callers(verdicts)
-        endpoints = {
-            "/sendsms": Endpoint(callers, SendSms(admission).work, scope="sms:send"),
-            "/log/sent/sms": Endpoint(
-                callers, SentLog(store, tracker, system_clock).work, scope="sms:read", lists=True
-            ),
-            "/getsms": Endpoint(callers, ReceivedTexts(store, rpc).work, scope="sms:read", lists=True),
-        }
+        rates = Rates(settings.redis_url)
+        callers = Callers(verdicts, rates)
+        endpoints = _endpoints(settings, callers, admission, store, tracker, rpc)
         phones = PhoneSocket(
             client,
             connections,
@@ -142,10 +156,13 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         await _listen(client, verdicts)
         for subject, publisher in publishers.items():
             service.tasks.start(f"publish {subject}", publisher.run())
+        service.tasks.start("rates", rates.run())
         service.tasks.every("probe", PROBE_S, commands.probe)
         service.tasks.every("clock", CLOCK_S, clock.compare)
         service.tasks.every("renew", RENEW_S, connections.renew)
-        app = Front(make_app(endpoints, phones, service.health), endpoints)
+        front = Front(make_app(endpoints, phones, service.health), endpoints)
+        origins = listed(settings.cors_origins)
+        app = Cors(front, origins) if origins else front
         try:
             async with serving(app, settings.bind, settings.port, **SERVER_OPTIONS, **_proxies(settings)):
                 try:
@@ -157,15 +174,46 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
             await verdicts.close()
             await devices.close()
             await service.tasks.close()
+            await rates.close()
+
+
+def _endpoints(
+    settings: GatewaySettings, callers: Callers, admission: Admission, store: Store, tracker: Tracker, rpc: RpcClient
+) -> dict[str, Endpoint]:
+    """The dialect's endpoints by path, without the trailing slash."""
+    delete = DeleteSms(tracker, rpc, all_without_selector=settings.compat_delete_all)
+    lists = {
+        "/log/sent/sms": SentLog(store, tracker, system_clock).work,
+        "/getsms": ReceivedTexts(store, rpc).work,
+    }
+    others = {
+        "/sendsms": ("sms:send", SendSms(admission).work),
+        "/resend": ("sms:send", Resend(tracker, rpc, system_clock).work),
+        "/cancel": ("sms:send", Cancel(tracker, rpc).work),
+        "/deletesms": ("sms:delete", delete.work),
+        "/gateway/mobile/list": ("devices:read", PhoneList(store).work),
+        "/call/missed/list": ("sms:read", no_calls),
+        "/call/incoming/list": ("sms:read", no_calls),
+        "/call/outgoing/list": ("sms:read", no_calls),
+        "/getwa/synchronisation": ("sms:read", no_synchronisation),
+    }
+    always_200 = settings.compat_http_200_errors
+    return {
+        path: Endpoint(callers, work, scope=scope, always_200=always_200) for path, (scope, work) in others.items()
+    } | {
+        path: Endpoint(callers, work, scope="sms:read", lists=True, always_200=always_200)
+        for path, work in lists.items()
+    }
 
 
 def _publishers(client: Client) -> dict[str, Publisher]:
-    """By subject: commands, outcomes of attempts, received texts."""
+    """By subject: commands of few recipients and of many, outcomes of attempts, received texts."""
     jetstream = client.jetstream()
     return {
         subject: Publisher(jetstream, stream, subject)
         for subject, stream in (
             (registry.SUBMIT_SINGLE, registry.COMMANDS),
+            (registry.SUBMIT_BULK, registry.COMMANDS),
             (registry.REPORT_ATTEMPT, registry.REPORTS),
             (registry.REPORT_RECEIVED, registry.REPORTS),
         )
@@ -191,15 +239,19 @@ def _health(health: Health) -> list[BaseRouteHandler]:
         status, body = health.answer(path) or (404, b"{}")
         return Response(body, status_code=status, media_type="application/json")
 
-    @get("/health/live", summary="Whether the process runs", sync_to_thread=False)
+    @get("/health/live", summary="Whether the process runs", responses=_told(200), sync_to_thread=False)
     def live() -> Response[bytes]:
         return answer("/health/live")
 
-    @get("/health/ready", summary="Whether requests can be served now", sync_to_thread=False)
+    @get("/health/ready", summary="Whether requests can be served now", responses=_told(200, 503), sync_to_thread=False)
     def ready() -> Response[bytes]:
         return answer("/health/ready")
 
     return [live, ready]
+
+
+def _told(*statuses: int) -> dict[int, ResponseSpec]:
+    return {status: ResponseSpec(HealthAnswer, generate_examples=False) for status in statuses}
 
 
 def _document(document: Document) -> BaseRouteHandler:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from services.gateway.errors import NoDevice
+from services.gateway.errors import NoChannel, NoDevice
 from services.gateway.store import Store
 from shared.errors import Unavailable
 
@@ -22,7 +22,7 @@ MAX_KNOWN: Final = 100_000
 MAX_READS: Final = 32
 """Reads at once; a check beyond them is skipped."""
 
-_Key = tuple[int, str | None]
+_Key = tuple[int, str | None, str | None]
 
 
 class _Known(NamedTuple):
@@ -43,29 +43,38 @@ class Devices:
 
     def knows(self, account: int, device: str | None) -> bool:
         """Whether it is known without a look that the account has this device (None: any)."""
-        known = self._known.get((account, device))
+        known = self._known.get((account, device, None))
         return known is not None and known.yes and self._monotonic() - known.read_at < REFRESH_S
 
     async def check(self, account: int, device: str | None) -> None:
         """Returns if the account has this device (None: any), or if that cannot be known now. Raises NoDevice."""
-        key = (account, device)
+        if not await self._has((account, device, None)):
+            raise NoDevice("The account has no device." if device is None else "There is no such device.")
+
+    async def check_channel(self, account: int, device: str | None, channel: str) -> None:
+        """The same for a device (None: any) that serves this channel. Raises NoDevice, NoChannel."""
+        await self.check(account, device)
+        if not await self._has((account, device, channel)):
+            raise NoChannel
+
+    async def _has(self, key: _Key) -> bool:
+        """Whether there is such a device; yes, too, while that cannot be known."""
         known = self._known.get(key)
         age = self._monotonic() - known.read_at if known else USABLE_S
         if known and known.yes and age < REFRESH_S:
-            return
+            return True
         if known is None or age >= REFRESH_S:
             read = self._read(key)
             if read and not (known and known.yes and age < USABLE_S):
                 await asyncio.shield(read)
             known = self._known.get(key)
-        if known and not known.yes and self._monotonic() - known.read_at < REFRESH_S:
-            raise NoDevice("The account has no device." if device is None else "There is no such device.")
+        return known is None or known.yes or self._monotonic() - known.read_at >= REFRESH_S
 
     def seen(self, account: int, device: str) -> None:
         """A phone of the account has just said hello here."""
         now = self._monotonic()
-        self._keep((account, None), _Known(True, now))
-        self._keep((account, device), _Known(True, now))
+        self._keep((account, None, None), _Known(True, now))
+        self._keep((account, device, None), _Known(True, now))
 
     async def close(self) -> None:
         """Ends the reads under way."""

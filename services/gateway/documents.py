@@ -98,4 +98,6 @@ def _operation(method: str, path: str, operation: Json) -> str:
 
 def _kind(schema: Json) -> str:
     choice = [value for value in schema.get("enum", []) if value]
-    return " or ".join(choice) if choice else str(schema.get("type", ""))
+    if not choice:
+        choice = [part["type"] for part in schema.get("anyOf", [schema]) if "type" in part]
+    return " or ".join(choice)

@@ -19,6 +19,9 @@ READ_DEADLINE_S = 4.0
 CHECK_DEADLINE_S = 0.5
 """The same for checks that are skipped rather than waited for."""
 
+ONLINE_S = 30
+"""A phone is online while its session was renewed within this many seconds."""
+
 
 class SentRow(NamedTuple):
     """A message with its live state: `live_state` is set while the message is not at rest."""
@@ -27,6 +30,11 @@ class SentRow(NamedTuple):
     recipient: str
     text: str
     origin: str | None
+    client_ref: str | None
+    channel: str
+    encoding: str
+    parts: int
+    priority: int
     wanted_device_id: str | None
     wanted_sim: int | None
     accepted_at: datetime
@@ -37,6 +45,22 @@ class SentRow(NamedTuple):
     device_id: str | None
     sim: int | None
     live_state: str | None
+    deleted: bool
+
+
+class Wanted(NamedTuple):
+    """Which sent messages: those with all of this.
+
+    `before`: with a smaller id (ids sort by time). `text` or `number`: the text contains the one, whatever the case,
+    or the recipient the other. `api_errors`: ended or refused by us; `mobile_errors`: failed on a phone, or of unknown
+    outcome when their validity ended.
+    """
+
+    before: bytes | None = None
+    text: str | None = None
+    number: str | None = None
+    api_errors: bool = False
+    mobile_errors: bool = False
 
 
 class InboxRow(NamedTuple):
@@ -52,6 +76,17 @@ class InboxRow(NamedTuple):
     stored_at: datetime
 
 
+class DeviceRow(NamedTuple):
+    """A phone as its account sees it; `numbers` are those of its SIMs that are known, by slot."""
+
+    id: str
+    name: str
+    software: str
+    online: bool
+    last_seen_at: datetime
+    numbers: list[str]
+
+
 class Store:
     """The gateway's reads. Each raises Unavailable while Postgres is away or too slow."""
 
@@ -60,25 +95,34 @@ class Store:
         self._pool = pool
 
     async def sent(
-        self, account: int, *, message: MessageId | None = None, limit: int = 100, offset: int = 0
+        self, account: int, wanted: Wanted, now: datetime, *, limit: int = 100, offset: int = 0
     ) -> list[SentRow]:
-        """The account's sent messages, newest first; `message`: that one only."""
+        """The account's sent messages that were not deleted, newest first; `now` decides whose validity has ended."""
+        narrowed = (_API_ERRORS if wanted.api_errors else "") + (_MOBILE_ERRORS if wanted.mobile_errors else "")
         async with self._reading(READ_DEADLINE_S) as connection:
             rows = await connection.fetch(
-                """
-                select m.id, m.recipient, m.text, m.origin, m.wanted_device_id, m.wanted_sim, m.accepted_at,
-                    m.scheduled_at, m.valid_until, m.state, m.reason, coalesce(m.device_id, w.holder) as device_id,
-                    coalesce(m.sim, w.sim) as sim, w.state as live_state
-                from messages m left join work w on w.message_id = m.id
-                where m.account_id = $1 and m.deleted_at is null and ($2::bytea is null or m.id = $2)
-                order by m.id desc limit $3 offset $4
+                f"""
+                {_SENT}
+                where m.account_id = $1 and m.deleted_at is null and ($2::bytea is null or m.id < $2)
+                    and ($3::text is null or strpos(lower(m.text), lower($3)) > 0 or strpos(m.recipient, $4) > 0)
+                    and $5::timestamptz is not null {narrowed}
+                order by m.id desc limit $6 offset $7
                 """,
                 account,
-                message,
+                wanted.before,
+                wanted.text,
+                wanted.number,
+                now,
                 limit,
                 offset,
             )
         return [SentRow(*row) for row in rows]
+
+    async def message(self, account: int, message: MessageId) -> SentRow | None:
+        """One sent message of the account, deleted or not."""
+        async with self._reading(READ_DEADLINE_S) as connection:
+            row = await connection.fetchrow(f"{_SENT} where m.account_id = $1 and m.id = $2", account, message)
+        return SentRow(*row) if row else None
 
     async def inbox(
         self,
@@ -109,18 +153,40 @@ class Store:
             )
         return [InboxRow(*row) for row in rows]
 
-    async def has_device(self, account: int, device: str | None) -> bool:
-        """Whether the account has this device (None: any at all)."""
+    async def devices(self, account: int) -> list[DeviceRow]:
+        """The account's phones in order of enrolment."""
+        async with self._reading(READ_DEADLINE_S) as connection:
+            rows = await connection.fetch(
+                """
+                select d.id, d.name, d.software,
+                    d.closed_at is null and d.renewed_at > now() - make_interval(secs => $2::int) as online,
+                    d.last_seen_at,
+                    array(
+                        select number from sims s where s.device_id = d.id and s.number is not null order by slot
+                    ) as numbers
+                from devices d
+                where d.account_id = $1 and d.deleted_at is null
+                order by d.created_at, d.id
+                """,
+                account,
+                ONLINE_S,
+            )
+        return [DeviceRow(*row) for row in rows]
+
+    async def has_device(self, account: int, device: str | None, channel: str | None) -> bool:
+        """Whether the account has this device (None: any at all), and one that serves this channel if it is named."""
         async with self._reading(CHECK_DEADLINE_S) as connection:
             found: bool = await connection.fetchval(
                 """
                 select exists (
                     select from devices
                     where account_id = $1 and deleted_at is null and ($2::text is null or id = $2)
+                        and ($3::text is null or $3 = any(channels))
                 )
                 """,
                 account,
                 device,
+                channel,
             )
         return found
 
@@ -139,3 +205,22 @@ class Store:
             if is_surroundings_error(error):
                 raise Unavailable("The database does not answer.") from error
             raise
+
+
+_SENT = """
+select m.id, m.recipient, m.text, m.origin, m.client_ref, m.channel, m.encoding, m.parts, m.priority,
+    m.wanted_device_id, m.wanted_sim, m.accepted_at, m.scheduled_at, m.valid_until, m.state, m.reason,
+    coalesce(m.device_id, w.holder) as device_id, coalesce(m.sim, w.sim) as sim, w.state as live_state,
+    m.deleted_at is not null as deleted
+from messages m left join work w on w.message_id = m.id
+"""
+
+# The first line of each is the predicate of the partial index that answers it.
+_API_ERRORS = """
+and (m.state in ('expired', 'canceled') or m.reason = 'rejected')
+and w.message_id is null
+"""
+_MOBILE_ERRORS = """
+and m.state in ('failed', 'unknown')
+and (m.state = 'failed' and w.message_id is null or m.state = 'unknown' and m.valid_until <= $5)
+"""

@@ -5,10 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from services.gateway.store import SentRow, Store
+from shared.errors import Unavailable
 from shared.model.ids import MessageId, MessageIds, accepted_at_ms
 
 WAIT_S: Final = 1.0
 """How long a row is waited for."""
+
+STORED_WAIT_S: Final = 5.0
+"""How long a row is waited for by those who cannot do without."""
 
 FIRST_PAUSE_S: Final = 0.01
 LONGEST_PAUSE_S: Final = 0.1
@@ -36,30 +40,38 @@ class Tracker:
         self._asked_at = float("-inf")
 
     async def find(self, account: int, message: MessageId) -> SentRow | bool:
-        """The account's message; True: accepted and not stored yet; False: there is no such message.
+        """The account's message; True: accepted and not stored yet; False: there is no such message, or no more.
 
         Raises Unavailable when Postgres, or the stream in doubt, does not answer.
         """
-        if row := await self._row(account, message):
-            return row
+        if row := await self._store.message(account, message):
+            return not row.deleted and row
         if not self._ids.is_ours(message, account):
             return False
         deadline = self._monotonic() + WAIT_S
         pause = FIRST_PAUSE_S
         while self._monotonic() + pause < deadline:
             await asyncio.sleep(pause)
-            if row := await self._row(account, message):
-                return row
+            if row := await self._store.message(account, message):
+                return not row.deleted and row
             pause = min(pause * 2, LONGEST_PAUSE_S)
         oldest = await self._oldest_command()
         if oldest is not None and accepted_at_ms(message) / 1000 >= oldest - OLDER_THAN_ENVELOPE_S:
             return True
         # It left the stream after its row was committed, perhaps between the two looks.
-        return await self._row(account, message) or False
+        row = await self._store.message(account, message)
+        return row is not None and not row.deleted and row
 
-    async def _row(self, account: int, message: MessageId) -> SentRow | None:
-        rows = await self._store.sent(account, message=message, limit=1)
-        return rows[0] if rows else None
+    async def stored(self, account: int, message: MessageId) -> SentRow | None:
+        """The account's message, waited for while it is accepted and not stored; None: there is no such message.
+
+        Raises Unavailable when it is still not stored after 5 s, and what `find` raises.
+        """
+        deadline = self._monotonic() + STORED_WAIT_S
+        while (found := await self.find(account, message)) is True:
+            if self._monotonic() >= deadline:
+                raise Unavailable("The message is accepted and not stored yet.")
+        return found or None
 
     async def _oldest_command(self) -> float | None:
         if self._monotonic() - self._asked_at >= KNOWN_S:

@@ -1,4 +1,4 @@
-"""Makes the streams and consumers that the registry declares; the only code that may. Run it again at will."""
+"""Makes the streams, buckets and consumers that the registry declares; the only code that may. Run it again at will."""
 
 import structlog
 from nats.aio.client import Client
@@ -14,7 +14,7 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from shared.contracts.registry import DURABLES, STREAMS, Durable, Stream
+from shared.contracts.registry import BUCKETS, DURABLES, STREAMS, Bucket, Durable, Stream
 from shared.errors import Startup
 
 log = structlog.get_logger()
@@ -24,19 +24,21 @@ DEFAULT_STORE_BYTES = 1 << 30
 
 
 async def provision(client: Client, replicas: int = 1) -> None:
-    """Creates or updates every stream and consumer. Raises Startup when the server refuses."""
+    """Creates or updates every stream, bucket and consumer. Raises Startup when the server refuses."""
     jetstream = client.jetstream(timeout=10)
     account = await jetstream.account_info()
     limit = account.limits.max_storage
     store = limit if limit and limit > 0 else DEFAULT_STORE_BYTES
     for stream in STREAMS:
-        await _stream(jetstream, stream, int(store * stream.share), replicas)
+        await _made(jetstream, _stream(stream, int(store * stream.share), replicas))
+    for bucket in BUCKETS:
+        await _made(jetstream, _bucket(bucket, int(store * bucket.share), replicas))
     for durable in DURABLES:
         await _durable(jetstream, durable, replicas)
 
 
-async def _stream(jetstream: JetStreamContext, stream: Stream, max_bytes: int, replicas: int) -> None:
-    config = StreamConfig(
+def _stream(stream: Stream, max_bytes: int, replicas: int) -> StreamConfig:
+    return StreamConfig(
         name=stream.name,
         subjects=list(stream.subjects),
         retention=RetentionPolicy.WORK_QUEUE,
@@ -47,14 +49,36 @@ async def _stream(jetstream: JetStreamContext, stream: Stream, max_bytes: int, r
         num_replicas=replicas,
         duplicate_window=120,
     )
+
+
+def _bucket(bucket: Bucket, max_bytes: int, replicas: int) -> StreamConfig:
+    """As every client of JetStream expects of a bucket, so that `nats kv` can look into it."""
+    return StreamConfig(
+        name=bucket.stream,
+        subjects=[bucket.subject(">")],
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_age=bucket.ttl_s,
+        max_bytes=max_bytes,
+        max_msgs_per_subject=1,
+        num_replicas=replicas,
+        duplicate_window=120,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        deny_delete=True,
+    )
+
+
+async def _made(jetstream: JetStreamContext, config: StreamConfig) -> None:
+    assert config.name is not None
     try:
-        await jetstream.stream_info(stream.name)
+        await jetstream.stream_info(config.name)
         await jetstream.update_stream(config)
     except NotFoundError:
         await jetstream.add_stream(config)
     except Exception as error:
-        raise Startup(f"NATS refuses the stream {stream.name}: {error}") from error
-    log.info("stream ready", stream=stream.name, max_bytes=max_bytes, replicas=replicas)
+        raise Startup(f"NATS refuses the stream {config.name}: {error}") from error
+    log.info("stream ready", stream=config.name, max_bytes=config.max_bytes, replicas=config.num_replicas)
 
 
 async def _durable(jetstream: JetStreamContext, durable: Durable, replicas: int) -> None:

@@ -14,7 +14,7 @@ class SubmitSms(msgspec.Struct, frozen=True, kw_only=True, tag="sms.submit.v1"):
     """Send one text to each recipient. One HTTP request is one such command; it is accepted whole.
 
     `submitter` is the API key or client that asked (fairness counts by it). Times are Unix seconds UTC.
-    `encoding` and `parts` are those of the text (shared/model/texts.py).
+    `encoding` and `parts` are those of the text (shared/model/texts.py). `media_url` is for the phone to fetch.
     """
 
     account: int
@@ -32,6 +32,7 @@ class SubmitSms(msgspec.Struct, frozen=True, kw_only=True, tag="sms.submit.v1"):
     priority: int = 0
     origin: str | None = None
     client_ref: str | None = None
+    media_url: str | None = None
 
 
 Command = SubmitSms

@@ -77,7 +77,11 @@ class Ready(Frame, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt offered to the phone; it may be sent only after `taken` has named it."""
+    """One attempt offered to the phone; it may be sent only after `taken` has named it.
+
+    `channel` is one that the phone's hello named. `media_url` (https) is a picture or file that goes with the text; a
+    channel that has no such thing leaves it out.
+    """
 
     attempt: str
     sim: int
@@ -85,6 +89,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     valid_until_ms: int
     channel: str = "sms"
+    media_url: str | None = None
 
 
 class Jobs(Frame, frozen=True, kw_only=True):

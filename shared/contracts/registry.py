@@ -38,6 +38,25 @@ class Durable:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """A key-value bucket on disk: one value a key, forgotten after its time."""
+
+    name: str
+    ttl_s: int
+    share: float
+    """Its part of the server's max_file_store."""
+
+    @property
+    def stream(self) -> str:
+        """The stream that JetStream keeps it in."""
+        return f"KV_{self.name}"
+
+    def subject(self, key: str) -> str:
+        """The subject of a key; `>` stands for all."""
+        return f"$KV.{self.name}.{key}"
+
+
+@dataclass(frozen=True)
 class Rpc(Generic[Request, Reply]):
     """A question on core NATS, answered by the queue group of the service that owns the rows."""
 
@@ -66,6 +85,11 @@ COMMANDS = Stream("COMMANDS", (SUBMIT_SINGLE, SUBMIT_BULK), share=0.35)
 REPORTS = Stream("REPORTS", (REPORT_ATTEMPT, REPORT_RECEIVED, REPORT_DEVICE), share=0.25)
 EVENTS = Stream("EVENTS", (EVENT_ENVELOPE,), share=0.25)
 STREAMS = (COMMANDS, REPORTS, EVENTS)
+
+IDEMPOTENCY = Bucket("idempotency", ttl_s=7 * 86_400, share=0.1)
+"""Which message a caller's idempotency key stands for (services/gateway/once.py)."""
+
+BUCKETS = (IDEMPOTENCY,)
 
 DISPATCHER_SINGLE = Durable("dispatcher-single", COMMANDS, SUBMIT_SINGLE, (SubmitSms,))
 DISPATCHER_BULK = Durable("dispatcher-bulk", COMMANDS, SUBMIT_BULK, (SubmitSms,))

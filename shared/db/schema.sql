@@ -230,6 +230,7 @@ CREATE TABLE public.messages (
     priority smallint NOT NULL,
     origin text,
     client_ref text,
+    media_url text,
     wanted_device_id text,
     wanted_sim smallint,
     accepted_at timestamp with time zone NOT NULL,

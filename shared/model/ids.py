@@ -40,6 +40,10 @@ class MessageIds:
         head = now_ms.to_bytes(6, "big") + secrets.token_bytes(8)
         return [self._sealed(account, head + index.to_bytes(2, "big")) for index in range(count)]
 
+    def again(self, account: int, first: MessageId, count: int) -> list[MessageId]:
+        """The ids of a request whose first one was `first`, as `new` made them."""
+        return [self._sealed(account, first[:14] + index.to_bytes(2, "big")) for index in range(count)]
+
     def is_ours(self, message_id: MessageId, account: int) -> bool:
         """Whether this installation made the id for this account (2^-32 chance of a wrong yes)."""
         return hmac.compare_digest(self._sealed(account, message_id[:16]), message_id)
@@ -53,6 +57,11 @@ class MessageIds:
 def accepted_at_ms(message_id: MessageId) -> int:
     """When the message was accepted, Unix milliseconds."""
     return int.from_bytes(message_id[:6], "big")
+
+
+def first_id_at(at_ms: int) -> bytes:
+    """20 bytes that no id of that moment (Unix milliseconds) or later is below, and every earlier one is."""
+    return at_ms.to_bytes(6, "big").ljust(MESSAGE_ID_BYTES, b"\0")
 
 
 def parse_message_id(text: str) -> MessageId | None:

@@ -49,7 +49,7 @@ def test_every_command_takes_json() -> None:
 
 
 def test_settings() -> None:
-    listed = set(re.findall(r"^\| `(SMSFLEET_[A-Z_]+)`", PAGE, re.MULTILINE))
+    listed = set(re.findall(r"^\| `(SMSFLEET_[A-Z0-9_]+)`", PAGE, re.MULTILINE))
     literal = {name for text in sources("services", "shared", "agent", "deploy") for name in _named(text)}
     fields = {f"SMSFLEET_{field.upper()}" for field in _fields()}
     assert fields <= listed
@@ -57,7 +57,8 @@ def test_settings() -> None:
 
 
 def _named(text: str) -> set[str]:
-    return {name for name in re.findall(r"SMSFLEET_[A-Z][A-Z_]*[A-Z]", text) if not name.startswith("SMSFLEET_TEST_")}
+    found = re.findall(r"SMSFLEET_[A-Z][A-Z0-9_]*[A-Z]", text)
+    return {name for name in found if not name.startswith("SMSFLEET_TEST_")}
 
 
 def _fields() -> set[str]:

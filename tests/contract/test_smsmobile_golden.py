@@ -201,6 +201,13 @@ async def test_2_3_the_log(gateway: Gateway, pool: Pool) -> None:
             "port": "NoneType",
             "schedule_timestamp": "NoneType",
             "origin": "NoneType",
+            "client_ref": "NoneType",
+            "priority": "int",
+            "valid_until": "int",
+            "estimated_at": "NoneType",
+            "reason": "NoneType",
+            "encoding": "str",
+            "parts": "int",
         }
 
 

@@ -102,7 +102,8 @@ def test_schema(servers: Servers) -> None:
     dumped = subprocess.run(
         [
             str(postgres_programs() / "pg_dump"), "--schema-only", "--no-owner", "--no-privileges",
-            "--restrict-key=snapshot", "--exclude-table=schema_migrations", "--dbname", on_database(servers.database_url, TEMPLATE),
+            "--restrict-key=snapshot", "--exclude-table=schema_migrations", "--dbname",
+            on_database(servers.database_url, TEMPLATE),
         ],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip

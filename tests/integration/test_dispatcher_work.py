@@ -6,7 +6,7 @@ import time
 from services.dispatcher.routing import queues_of
 from services.dispatcher.store.work import Asked, ServedQueue
 from shared.db.pool import Pool
-from tests.support.dispatching import ACCOUNT, Stores, message_row, opened, submit_sms
+from tests.support.dispatching import ACCOUNT, Stores, hello, message_row, opened, submit_sms
 
 
 async def test_a_command_stored_twice_is_one_message(pool: Pool) -> None:
@@ -169,3 +169,17 @@ async def test_thousands_due_in_one_second_become_ready_without_a_stall(pool: Po
     print(f"\n  5,000 due at once were ready in {took:.2f} s")
     assert await pool.fetchval("select count(*) from work where state = 'ready'") == 5000
     assert took < 9, "three times the promised 3 s"
+
+
+async def test_media_travels_with_its_message(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    url = "https://media.example/a.jpg"
+    await stores.messages.submit([submit_sms("+1", media_url=url), submit_sms("+2")])
+    device, session = await opened(stores)
+    leased = await stores.lease(device, session)
+    assert leased is not None
+    assert {(job.recipient, job.media_url) for job in leased} == {("+1", url), ("+2", None)}
+    await stores.work.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
+    again = await stores.phones.open_session(hello(device=device))
+    assert again is not None
+    assert {(job.recipient, job.media_url) for job in again.again} == {("+1", url), ("+2", None)}

@@ -32,15 +32,16 @@ IDS = MessageIds(derive_key(SECRET, "message-ids"))
 NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 
 
-async def add_device(pool: Pool, device: str = DEVICE, account: int = ACCOUNT) -> None:
+async def add_device(pool: Pool, device: str = DEVICE, account: int = ACCOUNT, *channels: str) -> None:
     await pool.execute(
         """
         insert into devices (id, account_id, name, protocol, journal, channels, approved, gateway, opened_at,
             renewed_at, last_seen_at)
-        values ($1, $2, 'n', 'socket', 'j', '{sms}', true, 'g', now(), now(), now())
+        values ($1, $2, 'n', 'socket', 'j', $3, true, 'g', now(), now(), now())
         """,
         device,
         account,
+        channels or ("sms",),
     )
 
 
@@ -125,6 +126,7 @@ async def test_what_is_answered_200_is_on_the_stream(gateway: Gateway) -> None:
         "priority": -5,
         "origin": "odoo",
         "client_ref": None,
+        "media_url": None,
     }
 
 

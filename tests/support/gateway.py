@@ -27,7 +27,7 @@ from tests.support import http
 
 KEY, OTHER_KEY, SUSPENDED_KEY = "a" * 48, "b" * 48, "c" * 48
 READING_KEY = "f" * 48
-SCOPES = ["sms:send", "sms:read"]
+SCOPES = ["sms:send", "sms:read", "sms:delete", "devices:read"]
 TOKEN, ENROLMENT_KEY = "t" * 64, "e" * 64
 ACCOUNT, OTHER_ACCOUNT = 7, 8
 DEVICE, NEW_DEVICE = "d" * 21, "n" * 21
@@ -113,6 +113,7 @@ class Dispatcher:
         self.refused: set[str] = set()
         self.stale: list[rpc.SessionRef] = []
         self.error: SmsFleetError | None = None
+        self.deleted = 1
         self.silent: set[type] = set()
         self.heard: list[Any] = []
 
@@ -124,6 +125,9 @@ class Dispatcher:
             (registry.DISPATCHER_RENEW, lambda _: rpc.SessionsRenewed(self.stale)),
             (registry.DISPATCHER_CLOSE, lambda _: rpc.Done()),
             (registry.DISPATCHER_MARK_READ, lambda _: rpc.Done()),
+            (registry.DISPATCHER_RESEND, lambda _: rpc.Done()),
+            (registry.DISPATCHER_CANCEL, lambda _: rpc.Done()),
+            (registry.DISPATCHER_DELETE, lambda _: rpc.Deleted(self.deleted)),
         ]
         self._answers = [await answering(self._client, contract, self._heard(answer)) for contract, answer in answers]
 

@@ -50,7 +50,7 @@ class Connection:
         """Sends any bytes and returns the answer, also one that comes before the last byte was taken."""
         sending = asyncio.create_task(self._send(request))
         try:
-            return await self._receive()
+            return await self._receive(bodiless=request.startswith(b"HEAD "))
         except (OSError, EOFError) as problem:
             raise Broken(repr(problem)) from problem
         finally:
@@ -68,17 +68,24 @@ class Connection:
         self._writer.write(request)
         await self._writer.drain()
 
-    async def _receive(self) -> Response:
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    async def _receive(self, *, bodiless: bool) -> Response:
+        head = await self._head()
+        while head[0].split(" ")[1] == "100":
+            head = await self._head()
         pairs = (line.partition(":") for line in head[1:] if line)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        if "content-length" in headers:
+        if bodiless:
+            body = b""
+        elif "content-length" in headers:
             body = await self._reader.readexactly(int(headers["content-length"]))
         elif headers.get("transfer-encoding") == "chunked":
             body = await self._chunks()
         else:
             body = await self._reader.read()
         return Response(int(head[0].split(" ")[1]), headers, body)
+
+    async def _head(self) -> list[str]:
+        return (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
 
     async def _chunks(self) -> bytes:
         body = b""

@@ -24,6 +24,7 @@ def test_settings_have_the_documented_defaults() -> None:
     assert settings.enrolment_key is None
     assert settings.home == Path(".smsfleet/phones/phone-1")
     assert (settings.delay_ms, settings.delivery_ms, settings.failure_rate) == (20, 100, 0)
+    assert settings.channels == ("sms",)
 
 
 def test_settings_are_read_and_the_key_is_not_shown() -> None:
@@ -34,10 +35,12 @@ def test_settings_are_read_and_the_key_is_not_shown() -> None:
             "SMSFLEET_PHONE_HOME": "/somewhere",
             "SMSFLEET_PHONE_NAME": "kitchen",
             "SMSFLEET_PHONE_FAILURE_RATE": "0.25",
+            "SMSFLEET_PHONE_CHANNELS": "sms, whatsapp,sms",
             "SMSFLEET_LOG_LEVEL": "debug",
         }
     )
     assert (settings.name, settings.failure_rate, settings.home) == ("kitchen", 0.25, Path("/somewhere"))
+    assert settings.channels == ("sms", "whatsapp")
     assert "s3cret" not in repr(settings)
 
 
@@ -52,6 +55,8 @@ def test_settings_are_read_and_the_key_is_not_shown() -> None:
         ("SMSFLEET_PHONE_DELAY_MS", "soon"),
         ("SMSFLEET_PHONE_DELIVERY_MS", "nan"),
         ("SMSFLEET_PHONE_FAILURE_RATE", "1.5"),
+        ("SMSFLEET_PHONE_CHANNELS", "fax"),
+        ("SMSFLEET_PHONE_CHANNELS", ","),
         ("SMSFLEET_LOG_LEVEL", "loud"),
     ],
 )

@@ -59,6 +59,7 @@ async def test_a_performed_send_is_one_line(radio: Radio, tmp_path: Path) -> Non
         "attempt_id": ATTEMPT,
         "message_id": MESSAGE.hex(),
         "number": "+15551234567",
+        "channel": "sms",
         "sim": 2,
         "text_sha256": hashlib.sha256("grüße".encode()).hexdigest(),
     }

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from services.gateway import app
 from services.gateway.dialects.smsmobile import answers, document
 from services.gateway.dialects.smsmobile.errors import (
     BadBearer,
@@ -17,9 +18,10 @@ from services.gateway.dialects.smsmobile.errors import (
     answer_to_status,
 )
 from services.gateway.documents import page
-from services.gateway.errors import NoDevice, Suspended
+from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited, Suspended
+from services.gateway.settings import GatewaySettings
 from services.gateway.store import InboxRow, SentRow
-from shared.errors import Forbidden, Invalid, Unavailable
+from shared.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from shared.model.ids import MessageIds, accepted_at_ms
 
 NOW = datetime(2026, 3, 20, 21, 7, 44, tzinfo=UTC)
@@ -32,6 +34,11 @@ def row(**changes: Any) -> SentRow:
         "recipient": "+3247123456",
         "text": "hello",
         "origin": "odoo",
+        "client_ref": None,
+        "channel": "sms",
+        "encoding": "gsm7",
+        "parts": 1,
+        "priority": 0,
         "wanted_device_id": None,
         "wanted_sim": None,
         "accepted_at": NOW,
@@ -42,6 +49,7 @@ def row(**changes: Any) -> SentRow:
         "device_id": None,
         "sim": None,
         "live_state": None,
+        "deleted": False,
     }
     return SentRow(**(fields | changes))
 
@@ -59,6 +67,9 @@ def row(**changes: Any) -> SentRow:
         ({"state": "canceled"}, "0", "", "canceled", "Error"),
         ({"state": "unknown"}, "0", "", "", "Pending"),
         ({"state": "unknown", "valid_until": NOW}, "0", "outcome unknown", "", "Error"),
+        ({"state": "unknown", "live_state": "taken"}, "0", "", "", "Pending"),
+        ({"state": "unknown", "valid_until": NOW, "live_state": "taken"}, "0", "outcome unknown", "", "Error"),
+        ({"state": "failed", "reason": "rejected"}, "0", "rejected", "rejected", "Error"),
         ({"state": "failed", "reason": "x", "live_state": "taken"}, "0", "", "", "Pending"),
         ({"state": "sent", "live_state": "ready"}, "0", "", "", "Pending"),
     ],
@@ -94,6 +105,13 @@ def test_a_log_row_is_whole() -> None:
         "port": "2",
         "schedule_timestamp": 1774044464,
         "origin": "odoo",
+        "client_ref": None,
+        "priority": 0,
+        "valid_until": 1774300064,
+        "estimated_at": None,
+        "reason": None,
+        "encoding": "gsm7",
+        "parts": 1,
     }
 
 
@@ -155,7 +173,12 @@ def test_local_time(zone: str, local: str) -> None:
         (BadBearer(), 403, 1),
         (Suspended(), 403, "subscription_expire"),
         (NoDevice(), 200, 2),
-        (Refused("x", code="whatsapp_not_connected"), 200, "whatsapp_not_connected"),
+        (NoChannel(), 200, "whatsapp_not_connected"),
+        (Refused("x", code="shorturl_not_supported"), 200, "shorturl_not_supported"),
+        (NotFound(), 200, "not_found"),
+        (Conflict(code="too_late"), 200, "too_late"),
+        (KeyReused(), 422, "idempotency_key_reused"),
+        (RateLimited(7), 429, "rate_limited"),
         (RequestTooLarge(), 413, "too_large"),
         (MethodNotAllowed(), 405, "method_not_allowed"),
         (Unavailable(), 503, "unavailable"),
@@ -177,7 +200,7 @@ def test_errors_have_both_shapes(error: Exception, status: int, code: int | str)
     headers = dict(found.headers)
     assert headers[b"content-type"] == b"application/json; charset=utf-8"
     assert headers[b"content-length"] == str(len(found.body)).encode()
-    assert (b"retry-after" in headers) == (status == 503)
+    assert (b"retry-after" in headers) == (status in (429, 503))
     assert (b"www-authenticate" in headers) == isinstance(error, BadBearer)
 
 
@@ -203,6 +226,8 @@ def test_the_document_resolves_and_is_shown() -> None:
         for part in (content["schema"].get("anyOf") or [content["schema"]])
     }
     assert named <= set(schemas)
+    kinds = [kind for schema in schemas.values() for kind in schema.get("properties", {}).values()]
+    assert all(kind.keys() & {"type", "anyOf", "$ref", "allOf", "enum"} for kind in kinds), "each property has a type"
     identities = [operation["operationId"] for item in paths.values() for operation in item.values()]
     assert len(identities) == len(set(identities))
     shown = page({"info": {"title": "<T>", "version": "1"}, "paths": paths})
@@ -210,3 +235,10 @@ def test_the_document_resolves_and_is_shown() -> None:
     assert "recipients" in shown
     assert "http://" not in shown
     assert "https://" not in shown
+
+
+def test_every_endpoint_is_documented() -> None:
+    settings = GatewaySettings(nats_url="", database_url="")
+    nothing: Any = None
+    served = app._endpoints(settings, nothing, nothing, nothing, nothing, nothing)
+    assert set(document.paths()) == {spelling for path in served for spelling in (path, f"{path}/")}

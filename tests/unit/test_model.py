@@ -9,6 +9,7 @@ from shared.model.ids import (
     MessageIds,
     accepted_at_ms,
     attempt_id,
+    first_id_at,
     new_device_id,
     parse_attempt_id,
     parse_message_id,
@@ -31,6 +32,13 @@ def test_ids_carry_their_time_and_are_recognised_only_for_their_account(account:
         assert not IDS.is_ours(message_id, account + 1)
         assert not MessageIds(b"\x02" * 32).is_ours(message_id, account)
         assert parse_message_id(message_id.hex()) == message_id
+
+
+@given(account=st.integers(0, 2**40), now=st.integers(0, 2**47), count=st.integers(1, 5))
+def test_the_ids_of_a_request_can_be_made_again(account: int, now: int, count: int) -> None:
+    ids = IDS.new(account, now, count)
+    assert IDS.again(account, ids[0], count) == ids
+    assert first_id_at(now) <= ids[0] < first_id_at(now + 1)
 
 
 def test_a_changed_id_is_not_ours() -> None:
@@ -106,10 +114,40 @@ def test_what_is_no_recipient(raw: str) -> None:
         parse_recipient(raw)
 
 
-@given(st.text())
-def test_any_recipient_is_read_or_refused(raw: str) -> None:
+@pytest.mark.parametrize(
+    ("raw", "region", "number"),
+    [
+        ("0470123456", "BE", "+32470123456"),
+        ("0470 12.34-56", "BE", "+32470123456"),
+        ("(02) 234 56 78", "BE", "+3222345678"),
+        ("0470123456", None, "0470123456"),
+        ("0470123456", "XX", "0470123456"),
+        ("0612345678", "FR", "+33612345678"),
+        ("0612345678", "IT", "+390612345678"),
+        ("2125551234", "US", "+12125551234"),
+        ("12125551234", "US", "12125551234"),
+        ("612345678", "ES", "+34612345678"),
+        # International digits stand as they are, also where a national number could look so.
+        ("32471234567", "BE", "32471234567"),
+        ("32471234567", "DE", "32471234567"),
+        ("0032471234567", "BE", "+32471234567"),
+        (" 32471234567", "BE", "+32471234567"),
+        ("+1234567890", "BE", "+1234567890"),
+        # What is too short for a number is a short code.
+        ("8080", "BE", "8080"),
+        ("0800", "BE", "0800"),
+        ("112", "BE", "112"),
+        ("MyBank", "BE", "MyBank"),
+    ],
+)
+def test_national_numbers_are_read_by_their_region(raw: str, region: str | None, number: str) -> None:
+    assert parse_recipient(raw, region) == number
+
+
+@given(st.text(), st.sampled_from([None, "BE", "US", "RU", "XX"]))
+def test_any_recipient_is_read_or_refused(raw: str, region: str | None) -> None:
     try:
-        number = parse_recipient(raw)
+        number = parse_recipient(raw, region)
     except Invalid:
         return
     assert is_storable(number)

@@ -111,6 +111,7 @@ class Messages:
             [command.priority for command in commands],
             [command.origin for command in commands],
             [command.client_ref for command in commands],
+            [command.media_url for command in commands],
             [command.device for command in commands],
             [command.sim for command in commands],
             [_utc(command.accepted_at) for command in commands],
@@ -153,19 +154,19 @@ _SUBMIT = """
 with incoming as (
     select * from unnest(
         $1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
-        $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::smallint[],
-        $15::timestamptz[], $16::timestamptz[], $17::timestamptz[]
+        $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[],
+        $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]
     ) with ordinality as t (
         id, recipient, queue, account_id, submitter, text, channel, encoding, parts, priority, origin, client_ref,
-        device_id, sim, accepted_at, scheduled_at, valid_until, place
+        media_url, device_id, sim, accepted_at, scheduled_at, valid_until, place
     )
 ), inserted as (
     insert into messages (
         id, account_id, submitter, recipient, text, channel, encoding, parts, priority, origin, client_ref,
-        wanted_device_id, wanted_sim, accepted_at, scheduled_at, valid_until, state
+        media_url, wanted_device_id, wanted_sim, accepted_at, scheduled_at, valid_until, state
     )
     select id, account_id, submitter, recipient, text, channel, encoding, parts, priority, origin, client_ref,
-        device_id, sim, accepted_at, scheduled_at, valid_until,
+        media_url, device_id, sim, accepted_at, scheduled_at, valid_until,
         case when scheduled_at > now() then 'scheduled' else 'queued' end
     from incoming order by id
     on conflict (id) do nothing

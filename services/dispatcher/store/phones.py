@@ -234,7 +234,7 @@ with mine as (
     returning w.message_id, w.attempt, w.sim, w.tag
 )
 select g.message_id, g.attempt, g.sim, m.recipient, m.text, m.channel,
-    extract(epoch from m.valid_until)::float8 as valid_until
+    extract(epoch from m.valid_until)::float8 as valid_until, m.media_url
 from given g join messages m on m.id = g.message_id
 order by g.tag
 limit 100

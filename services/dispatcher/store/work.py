@@ -24,6 +24,7 @@ class LeasedJob(NamedTuple):
     text: str
     channel: str
     valid_until: float
+    media_url: str | None
 
 
 class Asked(NamedTuple):
@@ -171,7 +172,7 @@ with session as (
     returning work.message_id, work.attempt, work.sim, work.prio, work.tag
 )
 select j.message_id, j.attempt, j.sim, m.recipient, m.text, m.channel,
-    extract(epoch from m.valid_until)::float8 as valid_until
+    extract(epoch from m.valid_until)::float8 as valid_until, m.media_url
 from session
 left join (
     select message_id, attempt, sim, 0 as fresh, 0 as prio, 0 as tag from held

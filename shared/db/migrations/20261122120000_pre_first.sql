@@ -100,6 +100,7 @@ create table messages (
     priority smallint not null check (priority between -128 and 127),
     origin text,
     client_ref text,
+    media_url text,
     wanted_device_id text,
     wanted_sim smallint,
     accepted_at timestamptz not null,

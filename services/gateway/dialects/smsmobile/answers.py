@@ -1,18 +1,21 @@
-"""The shapes of successful answers, typed as the contract has them (SMSMobileAPI 2.1, 2.3, 2.4). Pure."""
+"""The shapes of successful answers about messages, typed as the contract has them (SMSMobileAPI 2.1 to 2.5). Pure."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 
+from services.gateway.dialects.smsmobile.fields import zone
 from services.gateway.store import InboxRow, SentRow
 from shared.model.ids import MessageId
 
 SENT_NOTE: Final = "sent by mobile"
+RESENT_NOTE: Final = "resent"
 NO_RECORD: Final = "no_record"
 OUTCOME_UNKNOWN: Final = "outcome unknown"
+REJECTED: Final = "rejected"
+"""The reason of a message that was accepted and could not be stored as it stands: a fault of the request."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -63,8 +66,39 @@ class Sent(msgspec.Struct, frozen=True):
     result: SendResult
 
 
+class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`result` of a cancellation (our extension)."""
+
+    error: int = 0
+    canceled: str = "1"
+    id: str
+    note: str = "canceled"
+
+
+class Canceled(msgspec.Struct, frozen=True):
+    """The answer of /cancel/."""
+
+    result: CancelResult
+
+
+class DeleteResult(msgspec.Struct, frozen=True, kw_only=True):
+    """`result` of a deletion: how many messages left the logs, as text (contract 2.5)."""
+
+    error: int = 0
+    deleted: str
+
+
+class Deleted(msgspec.Struct, frozen=True):
+    """The answer of /deletesms/."""
+
+    result: DeleteResult
+
+
 class LogRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One sent message in the log (contract 2.3). The two error fields are "" when fine, never 0."""
+    """One sent message in the log (contract 2.3). The two error fields are "" when fine, never 0.
+
+    From `client_ref` on the fields are our extension; `valid_until` is in Unix seconds.
+    """
 
     guid: str
     id: str
@@ -83,6 +117,13 @@ class LogRow(msgspec.Struct, frozen=True, kw_only=True):
     port: str | None
     schedule_timestamp: int | None
     origin: str | None
+    client_ref: str | None
+    priority: int | None
+    valid_until: int | None
+    estimated_at: int | None
+    reason: str | None
+    encoding: str | None
+    parts: int | None
 
 
 class LogResult(msgspec.Struct, frozen=True):
@@ -126,13 +167,42 @@ class Inbox(msgspec.Struct, frozen=True):
     result: InboxResult
 
 
-def sent(ids: list[MessageId], accepted_at: float, time_zone: str, port: str | None, *, listed: bool) -> bytes:
-    """The body of an accepted send. `accepted_at`: Unix seconds; `listed`: the caller gave several recipients."""
+def sent(
+    ids: list[MessageId], accepted_at: float, time_zone: str, port: str | None, *, listed: bool, whatsapp: bool = False
+) -> bytes:
+    """The body of an accepted send. `accepted_at`: Unix seconds; `listed`: all ids are shown, not the first alone."""
     utc, local = _stamps(int(accepted_at), time_zone)
-    if listed:
-        texts = [message_id.hex() for message_id in ids]
-        return _encode(Sent(ListSendResult(id=texts[0], datetime=utc, datetimeLocal=local, port=port, ids=texts)))
-    return _encode(Sent(SendResult(id=ids[0].hex(), datetime=utc, datetimeLocal=local, port=port)))
+    if not listed and not whatsapp:
+        return _encode(Sent(SendResult(id=ids[0].hex(), datetime=utc, datetimeLocal=local, port=port)))
+    texts = [message_id.hex() for message_id in ids]
+    fields = SendResult(
+        id=texts[0], datetime=utc, datetimeLocal=local, port=port, send_with_whatsapp="1" if whatsapp else "0"
+    )
+    return _encode(Sent(ListSendResult(**msgspec.structs.asdict(fields), ids=texts) if listed else fields))
+
+
+def resent(row: SentRow, at: float, time_zone: str) -> bytes:
+    """The body of a message sent again at `at` (Unix seconds): a send's, under the id that it has."""
+    utc, local = _stamps(int(at), time_zone)
+    result = SendResult(
+        id=row.id.hex(),
+        note=RESENT_NOTE,
+        datetime=utc,
+        datetimeLocal=local,
+        port=None if row.wanted_sim is None else str(row.wanted_sim),
+        send_with_whatsapp="1" if row.channel == "whatsapp" else "0",
+    )
+    return _encode(Sent(result))
+
+
+def canceled(message_id: bytes) -> bytes:
+    """The body of a cancellation."""
+    return _encode(Canceled(CancelResult(id=message_id.hex())))
+
+
+def deleted(count: int) -> bytes:
+    """The body of a deletion."""
+    return _encode(Deleted(DeleteResult(deleted=str(count))))
 
 
 def log(rows: list[LogRow]) -> bytes:
@@ -169,6 +239,13 @@ def log_row(row: SentRow, now: datetime) -> LogRow:
         port=None if sim is None else str(sim),
         schedule_timestamp=int(row.scheduled_at.timestamp()) if row.scheduled_at > row.accepted_at else None,
         origin=row.origin,
+        client_ref=row.client_ref,
+        priority=row.priority,
+        valid_until=int(row.valid_until.timestamp()),
+        estimated_at=None,
+        reason=row.reason,
+        encoding=row.encoding,
+        parts=row.parts,
     )
 
 
@@ -194,20 +271,29 @@ def pending_row(message_id: MessageId, accepted_at_ms: int) -> LogRow:
         port=None,
         schedule_timestamp=None,
         origin=None,
+        client_ref=None,
+        priority=None,
+        valid_until=None,
+        estimated_at=None,
+        reason=None,
+        encoding=None,
+        parts=None,
     )
 
 
 def _errors(row: SentRow, now: datetime) -> tuple[str, str]:
     """What the handset and what the API have to complain about; both empty while a message is under way."""
+    if row.state == "unknown" and now >= row.valid_until:
+        return OUTCOME_UNKNOWN, ""
     if row.live_state is not None:
         return "", ""
     match row.state:
+        case "failed" if row.reason == REJECTED:
+            return REJECTED, REJECTED
         case "failed":
             return row.reason or "failed", ""
         case "expired" | "canceled":
             return "", row.state
-        case "unknown" if now >= row.valid_until:
-            return OUTCOME_UNKNOWN, ""
     return "", ""
 
 
@@ -235,14 +321,4 @@ def _utc(at: datetime) -> str:
 def _stamps(second: int, time_zone: str) -> tuple[str, str]:
     """The second in UTC and in the account's zone; many requests share it."""
     utc = datetime.fromtimestamp(second, UTC)
-    return _utc(utc), utc.astimezone(_zone(time_zone)).isoformat()
-
-
-@lru_cache(maxsize=1024)
-def _zone(name: str) -> ZoneInfo | timezone:
-    try:
-        return ZoneInfo(name)
-    except (OSError, ValueError):  # an unknown name is a KeyError's child there: ZoneInfoNotFoundError
-        return UTC
-    except KeyError:
-        return UTC
+    return _utc(utc), utc.astimezone(zone(time_zone)).isoformat()

@@ -5,6 +5,7 @@ from typing import Final
 from services.gateway.dialects.smsmobile.errors import BadBearer
 from services.gateway.dialects.smsmobile.parameters import Parameters
 from services.gateway.errors import Suspended
+from services.gateway.rates import Rates
 from services.gateway.verdicts import Verdicts
 from shared.contracts.rpc import Verdict
 from shared.errors import Forbidden
@@ -14,17 +15,18 @@ MAX_CREDENTIAL_CHARS: Final = 4096
 
 
 class Callers:
-    """API keys as `apikey` or as a Bearer value."""
+    """API keys as `apikey` or as a Bearer value, each held to its rate."""
 
-    def __init__(self, verdicts: Verdicts) -> None:
-        """Asks these verdicts."""
+    def __init__(self, verdicts: Verdicts, rates: Rates) -> None:
+        """Asks these verdicts and rates."""
         self._verdicts = verdicts
+        self._rates = rates
 
     async def identify(self, parameters: Parameters, authorization: bytes | None) -> Verdict:
         """The verdict on who calls; its `account` is never None.
 
-        One valid credential is enough; two valid ones must be of the same account. Raises Forbidden, Suspended, or
-        Unavailable when auth is away and the key is not known here.
+        One valid credential is enough; two valid ones must be of the same account. Raises Forbidden, Suspended,
+        RateLimited, or Unavailable when auth is away and the key is not known here.
         """
         key = parameters.get("apikey")
         if key is not None and authorization is None and len(key) <= MAX_CREDENTIAL_CHARS:
@@ -36,6 +38,8 @@ class Callers:
             raise Forbidden("The API key is not valid.")
         if not verdict.active:
             raise Suspended
+        if verdict.rate_per_minute is not None:
+            await self._rates.spend(verdict.subject, verdict.rate_per_minute)
         return verdict
 
     async def _of_several(self, key: str | None, bearer: str | None) -> Verdict:

@@ -4,7 +4,7 @@ Litestar's own handler layers cost more than the work of accepting a message, so
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import structlog
@@ -36,6 +36,20 @@ BODY_DEADLINE_S: Final = 20.0
 _TOO_SLOW: Final = "the body did not arrive in time"
 
 
+class Call(NamedTuple):
+    """A request after it was read and its caller found. Names of `headers` are lower case."""
+
+    caller: Verdict
+    parameters: Parameters
+    headers: Mapping[bytes, bytes]
+
+    @property
+    def account(self) -> int:
+        """The caller's account, which an identified caller has."""
+        assert self.caller.account is not None
+        return self.caller.account
+
+
 class Answer(NamedTuple):
     """A body for status 200; `after` is done once the answer is on its way, and its errors stay here."""
 
@@ -43,7 +57,7 @@ class Answer(NamedTuple):
     after: Callable[[], Awaitable[object]] | None = None
 
 
-Work = Callable[[Verdict, Parameters], Awaitable[Answer]]
+Work = Callable[[Call], Awaitable[Answer]]
 """Does what the caller wants. May raise any error of ours."""
 
 
@@ -54,12 +68,18 @@ class _Gone(Exception):
 class Endpoint:
     """Serves one route: GET and POST, parameters from everywhere, errors in the documented shape."""
 
-    def __init__(self, callers: Callers, work: Work, *, scope: str, lists: bool = False) -> None:
-        """`scope` is what the key must allow; `lists`: the answer holds a list, so its errors hold an empty one."""
+    def __init__(
+        self, callers: Callers, work: Work, *, scope: str, lists: bool = False, always_200: bool = False
+    ) -> None:
+        """`scope` is what the key must allow; `lists`: the answer holds a list, so its errors hold an empty one.
+
+        `always_200`: errors have status 200 too, for callers that are tied to the commercial service's older ways.
+        """
         self._callers = callers
         self._work = work
         self._scope = scope
         self._lists = lists
+        self._always_200 = always_200
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI handler."""
@@ -74,10 +94,10 @@ class Endpoint:
         except _Gone:
             return
         except SmsFleetError as error:
-            answer = answer_to(error, lists=self._lists)
+            answer = self._refusal(error)
         except Exception as error:
             log.exception("request failed", path=scope["path"])
-            answer = answer_to(error, lists=self._lists)
+            answer = self._refusal(error)
         await respond(send, answer)
         if after is not None:
             try:
@@ -101,7 +121,11 @@ class Endpoint:
         caller = await self._callers.identify(parameters, headers.get(b"authorization"))
         if self._scope not in caller.scopes:
             raise Forbidden(f"The API key lacks the scope {self._scope}.")
-        return await self._work(caller, parameters)
+        return await self._work(Call(caller, parameters, headers))
+
+    def _refusal(self, error: Exception) -> ErrorAnswer:
+        answer = answer_to(error, lists=self._lists)
+        return answer._replace(status=200) if self._always_200 else answer
 
 
 async def respond(send: Send, answer: ErrorAnswer) -> None:

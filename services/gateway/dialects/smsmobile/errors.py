@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from services.gateway.errors import NoDevice, Suspended
+from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited, Suspended
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, SmsFleetError, Unavailable
 
 Headers = list[tuple[bytes, bytes]]
@@ -14,6 +14,7 @@ JSON_TYPE: Final = (b"content-type", b"application/json; charset=utf-8")
 BAD_KEY: Final = 1
 NO_DEVICE: Final = 2
 SUSPENDED: Final = "subscription_expire"
+NOT_CONNECTED: Final = "whatsapp_not_connected"
 
 
 class RequestTooLarge(SmsFleetError):
@@ -105,6 +106,8 @@ def answer_to(error: Exception, *, lists: bool = False) -> ErrorAnswer:
             return framed(403, BAD_KEY, str(error), lists=lists)
         case NoDevice():
             return framed(200, NO_DEVICE, str(error), lists=lists)
+        case NoChannel():
+            return framed(200, NOT_CONNECTED, str(error), lists=lists)
         case Refused() | NotFound() | Conflict():
             return framed(200, error.code, str(error), lists=lists)
         case RequestTooLarge():
@@ -115,9 +118,12 @@ def answer_to(error: Exception, *, lists: bool = False) -> ErrorAnswer:
             return framed(405, error.code, str(error), [(b"allow", b"GET, POST")], lists=lists)
         case Invalid():
             return framed(400, error.code, str(error), lists=lists)
-        case Unavailable():
+        case KeyReused():
+            return framed(422, error.code, str(error), lists=lists)
+        case RateLimited() | Unavailable():
+            status = 429 if isinstance(error, RateLimited) else 503
             retry = [(b"retry-after", str(error.retry_after_s).encode())]
-            return framed(503, error.code, str(error), retry, lists=lists)
+            return framed(status, error.code, str(error), retry, lists=lists)
     return framed(500, "internal", "Something went wrong inside.", lists=lists)
 
 

@@ -1,0 +1,118 @@
+"""Rates of keys, over two replicas and with Valkey away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from nats.aio.client import Client
+from redis.asyncio import Redis
+
+from services.gateway.errors import RateLimited
+from services.gateway.rates import Rates
+from shared.contracts import rpc
+from shared.db.pool import Pool
+from shared.errors import Startup
+from shared.runtime.settings import ServiceSettings
+from shared.security.secrets import digest
+from tests.integration.test_gateway_http import add_device, send
+from tests.support.gateway import ACCOUNT, SCOPES, Gateway, running_gateway
+
+
+@pytest.fixture
+async def valkey(settings: ServiceSettings) -> AsyncIterator[Redis]:
+    assert settings.redis_url is not None
+    client = Redis.from_url(settings.redis_url)
+    await client.flushdb()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+async def rates(settings: ServiceSettings, valkey: Redis) -> AsyncIterator[Rates]:
+    made = Rates(settings.redis_url)
+    running = asyncio.create_task(made.run())
+    yield made
+    running.cancel()
+    await made.close()
+
+
+async def passed(rates: Rates, key: str, limit: int, times: int) -> list[int]:
+    """0 for each request that passed, else its seconds to wait."""
+
+    async def one() -> int:
+        try:
+            await rates.spend(key, limit)
+        except RateLimited as limited:
+            return limited.retry_after_s
+        return 0
+
+    return await asyncio.gather(*(one() for _ in range(times)))
+
+
+async def test_so_many_pass_in_a_minute(rates: Rates, valkey: Redis) -> None:
+    found = await passed(rates, "k", 5, 7)
+    assert found[:5] == [0] * 5
+    assert all(58 <= wait <= 60 for wait in found[5:])
+    assert await passed(rates, "other", 1, 2) == [0, 60]
+    now = int(time.time())
+    # As if two of them had been 50 seconds ago, and some of a minute before must not count any more.
+    await valkey.delete("rate:k")
+    await valkey.hset("rate:k", mapping={str(now - 50): 2, str(now - 70): 9, str(now - 1): 2})
+    found = await passed(rates, "k", 5, 3)
+    assert found[0] == 0
+    assert all(8 <= wait <= 10 for wait in found[1:])
+    assert str(now - 70).encode() not in await valkey.hgetall("rate:k")
+    assert 0 < await valkey.ttl("rate:k") <= 61
+
+
+async def test_a_lowered_limit_counts_at_once(rates: Rates, valkey: Redis) -> None:
+    assert await passed(rates, "k", 10, 6) == [0] * 6
+    assert all(await passed(rates, "k", 3, 2))
+
+
+async def test_many_at_once_share_questions(rates: Rates, valkey: Redis) -> None:
+    await rates.spend("k", 1000)
+    before = (await valkey.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    assert await passed(rates, "k", 1000, 300) == [0] * 300
+    assert (await valkey.info("commandstats"))["cmdstat_evalsha"]["calls"] - before <= 4
+
+
+async def test_two_replicas_share_a_limit(
+    settings: ServiceSettings, nats_client: Client, pool: Pool, valkey: Redis
+) -> None:
+    await add_device(pool)
+    verdict = rpc.Verdict(epoch=0, account=ACCOUNT, subject="key_limited", scopes=SCOPES, rate_per_minute=10)
+    async with running_gateway(settings, nats_client) as one, running_gateway(settings, nats_client) as other:
+        for gateway in (one, other):
+            gateway.auth.accounts[digest("limited")] = verdict
+        answers = await asyncio.gather(*(send(gateway, "limited") for _ in range(20) for gateway in (one, other)))
+        assert sorted(answer.status for answer in answers) == [200] * 10 + [429] * 30
+        refused = next(answer for answer in answers if answer.status == 429)
+        assert refused.json()["error"] == refused.json()["result"]["error"] == "rate_limited"
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert (await one.get("/getsms", apikey="limited")).json()["result"]["sms"] == []
+        assert len(await one.commands()) == 10
+        assert (await send(one)).status == 200
+
+
+async def test_without_valkey_everything_passes(settings: ServiceSettings, nats_client: Client, pool: Pool) -> None:
+    await add_device(pool)
+    for url in ("redis://127.0.0.1:9/0", None):
+        async with running_gateway(settings, nats_client, redis_url=url) as gateway:
+            await limited(gateway)
+            started = time.monotonic()
+            for _ in range(5):
+                assert (await send(gateway, "limited")).status == 200
+            assert time.monotonic() - started < 2
+
+
+async def limited(gateway: Gateway) -> None:
+    gateway.auth.accounts[digest("limited")] = rpc.Verdict(
+        epoch=0, account=ACCOUNT, subject="key_limited", scopes=SCOPES, rate_per_minute=1
+    )
+
+
+def test_a_url_that_is_none() -> None:
+    with pytest.raises(Startup, match="SMSFLEET_REDIS_URL"):
+        Rates("nowhere")
