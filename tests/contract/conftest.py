@@ -43,6 +43,7 @@ class World:
         self._stack = stack
         self._named: dict[str, asyncio.Task[Account]] = {}
         self._compatible: str | None = None
+        self._phones: list[ScriptedPhone] = []
 
     async def fresh(self, name: str = "fresh", *channels: str, phone: bool = True) -> Account:
         """A new account; its phone serves SMS unless told otherwise."""
@@ -53,7 +54,12 @@ class World:
             account.phone = await self._stack.enter_async_context(
                 ScriptedPhone(self.system.base_url, account.enrolment_key, channels or ("sms",))
             )
+            self._phones.append(account.phone)
         return account
+
+    async def gather(self) -> None:
+        """Every phone is connected when this returns."""
+        await asyncio.gather(*(phone.be_there() for phone in self._phones))
 
     async def account(self, name: str) -> Account:
         """The account of this name, made when it is first asked for."""
@@ -118,10 +124,17 @@ class World:
 
 
 @pytest.fixture(scope="session")
-async def world(system: System) -> AsyncIterator[World]:
+async def standing_world(system: System) -> AsyncIterator[World]:
     """The accounts of this run."""
     told = system.connections
     client = await nats.connect(told["nats_url"], nkeys_seed=told["nats_nkey_files"]["cli"], connect_timeout=5)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         yield World(system, RpcClient(client), stack)
+
+
+@pytest.fixture
+async def world(standing_world: World) -> World:
+    """The accounts of this run, their phones connected, whatever blocked this process before."""
+    await standing_world.gather()
+    return standing_world

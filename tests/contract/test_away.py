@@ -16,8 +16,8 @@ CLIENTS_WAIT_S = 10.0
 
 
 @pytest.fixture(scope="module")
-async def account(world: World) -> Account:
-    return await world.fresh("away")
+async def account(standing_world: World) -> Account:
+    return await standing_world.fresh("away")
 
 
 def busy(answer: Response, *, lists: bool = False) -> None:

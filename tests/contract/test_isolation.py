@@ -96,16 +96,16 @@ async def state(world: World, estate: Estate) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-async def amber(world: World) -> Estate:
+async def amber(standing_world: World) -> Estate:
     """The account that must not be touched."""
-    return await furnished(world, await world.fresh("amber"), f"amber{secrets.token_hex(4)}")
+    return await furnished(standing_world, await standing_world.fresh("amber"), f"amber{secrets.token_hex(4)}")
 
 
 @pytest.fixture(scope="module")
-async def birch(world: World) -> Account:
+async def birch(standing_world: World) -> Account:
     """The account that tries."""
-    account = await world.fresh("birch")
-    await world.system.send("birch", NUMBER, account.key)
+    account = await standing_world.fresh("birch")
+    await standing_world.system.send("birch", NUMBER, account.key)
     assert account.phone is not None
     await account.phone.receive(SENDER, "birch")
     return account

@@ -19,7 +19,7 @@ FORM = "Content-Type: application/x-www-form-urlencoded"
 NUMBER = "+32471234567"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 async def account(world: World) -> Account:
     """An account with a phone."""
     return await world.account("sender")

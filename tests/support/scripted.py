@@ -42,6 +42,7 @@ class ScriptedPhone:
         self._connection: ClientConnection | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._token: str | None = None
+        self._journal = secrets.token_hex(16)
         self._sessions = 0
         self.name = f"scripted-{secrets.token_hex(3)}"
         self.device = ""
@@ -59,6 +60,19 @@ class ScriptedPhone:
 
     async def lose_memory(self) -> None:
         """Connects anew as the same device with a new journal: it knows nothing of what it took."""
+        self._journal = secrets.token_hex(16)
+        await self._connect_anew()
+
+    async def be_there(self) -> None:
+        """Connects anew, with its memory, if it was let go: no phone answers pings while a test blocks its loop."""
+        assert self._connection is not None
+        try:
+            async with asyncio.timeout(5):
+                await (await self._connection.ping())
+        except (ConnectionClosed, TimeoutError):
+            await self._connect_anew()
+
+    async def _connect_anew(self) -> None:
         await self._close()
         self._held.clear()
         await self._open()
@@ -70,7 +84,7 @@ class ScriptedPhone:
         await self._say(
             phone.Hello(
                 version=phone.VERSION,
-                journal=secrets.token_hex(16),
+                journal=self._journal,
                 name=self.name,
                 sims=[phone.Sim(slot=slot, number=f"+1555999000{slot}", carrier="Scripted") for slot in SIMS],
                 token=self._token,
