@@ -57,6 +57,8 @@ async def _measure(home: Path) -> None:
         await _compare(servers, under_test)
     finally:
         await servers.stop()
+        if under_test is not None:
+            os.sched_setaffinity(0, cores)
 
 
 async def _compare(servers: Servers, core: int | None) -> None:
