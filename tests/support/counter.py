@@ -94,8 +94,12 @@ def _accepted_id(answer: dict[str, Any]) -> str | None:
 
 
 def lines(files: Iterable[Path]) -> list[dict[str, Any]]:
-    """All lines of these files; one that is not there is empty."""
-    return [json.loads(line) for file in files if file.exists() for line in file.read_bytes().splitlines()]
+    """All whole lines of these files; one that is not there is empty.
+
+    A line may be looked at while it is being written: it counts once its end is there.
+    """
+    whole = (file.read_bytes().rpartition(b"\n")[0] for file in files if file.exists())
+    return [json.loads(line) for content in whole for line in content.splitlines()]
 
 
 def main() -> int:
