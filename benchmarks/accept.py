@@ -24,7 +24,8 @@ from benchmarks.load import Load, load
 from deploy.local.ports import free_port
 from shared.bus.provision import provision
 from shared.bus.rpc import RpcClient
-from shared.contracts import registry, rpc
+from shared.contracts import registry
+from shared.contracts.rpc.auth import AccountCreated, CreateAccount
 from shared.db.migrate import migrate
 from shared.errors import Unavailable
 from shared.model.ids import new_device_id
@@ -145,11 +146,11 @@ def _process(module: str, environment: dict[str, str], *arguments: str) -> Itera
             process.wait(5)
 
 
-async def _account(ask: RpcClient) -> rpc.AccountCreated:
+async def _account(ask: RpcClient) -> AccountCreated:
     deadline = asyncio.get_running_loop().time() + READY_S
     while True:
         try:
-            return await ask.ask(registry.AUTH_ACCOUNT_CREATE, rpc.CreateAccount(name="bench"))
+            return await ask.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name="bench"))
         except Unavailable:
             if asyncio.get_running_loop().time() > deadline:
                 raise

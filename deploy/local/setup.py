@@ -42,21 +42,20 @@ async def ensure_credentials(home: Home, base_url: str, nats_url: str, nkey_file
 
 async def _create_first_account(nats_url: str, nkey_file: str | None) -> dict[str, str]:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import registry, rpc
+    from shared.contracts import registry
+    from shared.contracts.rpc.auth import CreateAccount, CreateKey, ListAccounts
     from shared.errors import Conflict
 
     async with _nats(nats_url, nkey_file) as client:
         ask = RpcClient(client).ask
         try:
-            made = await ask(registry.AUTH_ACCOUNT_CREATE, rpc.CreateAccount(name=FIRST_ACCOUNT), timeout=20)
+            made = await ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name=FIRST_ACCOUNT), timeout=20)
             return {"api_key": made.api_key, "enrolment_key": made.enrolment_key}
         except Conflict:
             # credentials.json was lost. The phones kept their own tokens; the user gets a new key.
-            accounts = (await ask(registry.AUTH_ACCOUNT_LIST, rpc.ListAccounts(), timeout=20)).accounts
+            accounts = (await ask(registry.AUTH_ACCOUNT_LIST, ListAccounts(), timeout=20)).accounts
             known = next(each for each in accounts if each.name == FIRST_ACCOUNT)
-            key = await ask(
-                registry.AUTH_KEY_CREATE, rpc.CreateKey(account=known.id, name="credentials.json"), timeout=20
-            )
+            key = await ask(registry.AUTH_KEY_CREATE, CreateKey(account=known.id, name="credentials.json"), timeout=20)
             return {"api_key": key.api_key, "enrolment_key": ""}
 
 

@@ -14,7 +14,7 @@ from services.auth.store import Store
 from shared.bus.connection import OnEvent
 from shared.bus.worker import running_broker, undecoded, worker_broker
 from shared.contracts.registry import AUTH_CHANGED
-from shared.contracts.rpc import AuthChanged
+from shared.contracts.rpc.auth import AuthChanged
 from shared.db.pool import Pool, connected_pool, is_surroundings_error
 from shared.runtime.clock import system_clock
 from shared.runtime.service import Service

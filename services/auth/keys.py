@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from shared.contracts.rpc import Verdict
+from shared.contracts.rpc.auth import Verdict
 from shared.errors import Invalid
 from shared.model.storable import is_storable
 

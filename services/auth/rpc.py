@@ -18,7 +18,25 @@ from services.auth.keys import (
 )
 from services.auth.store import NewEnrolmentKey, NewKey, Store
 from shared.bus.rpc import Responder
-from shared.contracts import registry, rpc
+from shared.contracts import registry
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.auth import (
+    AccountCreated,
+    Accounts,
+    CreateAccount,
+    CreateKey,
+    Enrol,
+    Enrolled,
+    KeyCreated,
+    Keys,
+    ListAccounts,
+    ListKeys,
+    RevokeDevice,
+    RevokeKey,
+    SetAccount,
+    Verdict,
+    Verify,
+)
 from shared.errors import Conflict, Forbidden, NotFound
 from shared.model.ids import new_device_id
 from shared.runtime.clock import Clock
@@ -36,12 +54,12 @@ class Answers:
         self._directory = directory
         self._clock = clock
 
-    async def verify(self, request: rpc.Verify) -> rpc.Verdict:
+    async def verify(self, request: Verify) -> Verdict:
         """Who is behind this credential, by all that this replica has heard of."""
         known = await self._directory.newest()
         return known.verdict(request.kind, request.digest, self._clock())
 
-    async def enrol(self, request: rpc.Enrol) -> rpc.Enrolled:
+    async def enrol(self, request: Enrol) -> Enrolled:
         """A device with a new token. Raises Forbidden for a key that is unknown, expired or revoked."""
         token = new_token()
         bound = await self._store.enrol(request.digest, new_device_id(), digest(token))
@@ -49,9 +67,9 @@ class Answers:
             raise Forbidden("The enrolment key is not valid.")
         await self._directory.changed(bound.epoch)
         log.info("device enrolled", account=bound.account, device=bound.device, approved=bound.approved)
-        return rpc.Enrolled(account=bound.account, device=bound.device, token=token, approved=bound.approved)
+        return Enrolled(account=bound.account, device=bound.device, token=token, approved=bound.approved)
 
-    async def create_account(self, request: rpc.CreateAccount) -> rpc.AccountCreated:
+    async def create_account(self, request: CreateAccount) -> AccountCreated:
         """An account with its first credentials. Raises Invalid, Conflict (`name_taken`)."""
         name = checked_name(request.name)
         time_zone = checked_time_zone(request.time_zone)
@@ -67,9 +85,9 @@ class Answers:
         account, epoch = made
         await self._directory.changed(epoch)
         log.info("account created", account=account)
-        return rpc.AccountCreated(account=account, name=name, api_key=api_key, enrolment_key=enrolment_key)
+        return AccountCreated(account=account, name=name, api_key=api_key, enrolment_key=enrolment_key)
 
-    async def set_account(self, request: rpc.SetAccount) -> rpc.Done:
+    async def set_account(self, request: SetAccount) -> Done:
         """Changes an account's settings. Raises Invalid, NotFound."""
         checked = msgspec.structs.replace(
             request,
@@ -83,22 +101,22 @@ class Answers:
             raise NotFound("There is no such account.")
         await self._directory.changed(epoch)
         log.info("account changed", account=request.account)
-        return rpc.Done()
+        return Done()
 
-    async def revoke_device(self, request: rpc.RevokeDevice) -> rpc.Done:
+    async def revoke_device(self, request: RevokeDevice) -> Done:
         """Ends a device's credentials at once. Raises NotFound."""
         epoch = await self._store.revoke_device(request.account, request.device)
         if epoch is None:
             raise NotFound("There is no such phone in this account.")
         await self._directory.changed(epoch)
         log.info("device revoked", account=request.account, device=request.device)
-        return rpc.Done()
+        return Done()
 
-    async def list_accounts(self, _: rpc.ListAccounts) -> rpc.Accounts:
+    async def list_accounts(self, _: ListAccounts) -> Accounts:
         """All accounts."""
-        return rpc.Accounts(await self._store.accounts())
+        return Accounts(await self._store.accounts())
 
-    async def create_key(self, request: rpc.CreateKey) -> rpc.KeyCreated:
+    async def create_key(self, request: CreateKey) -> KeyCreated:
         """A new API key. Raises Invalid, NotFound for an unknown account."""
         api_key = new_api_key()
         key = _new_key(request.name, request.scopes, api_key, checked_limit(request.rate_per_minute or 0) or None)
@@ -107,23 +125,23 @@ class Answers:
             raise NotFound("There is no such account.")
         await self._directory.changed(epoch)
         log.info("key created", account=request.account, key=key.id)
-        return rpc.KeyCreated(id=key.id, api_key=api_key)
+        return KeyCreated(id=key.id, api_key=api_key)
 
-    async def list_keys(self, request: rpc.ListKeys) -> rpc.Keys:
+    async def list_keys(self, request: ListKeys) -> Keys:
         """The account's API keys. Raises NotFound for an unknown account."""
         keys = await self._store.keys(request.account)
         if keys is None:
             raise NotFound("There is no such account.")
-        return rpc.Keys(keys)
+        return Keys(keys)
 
-    async def revoke_key(self, request: rpc.RevokeKey) -> rpc.Done:
+    async def revoke_key(self, request: RevokeKey) -> Done:
         """Ends an API key at once. Raises NotFound."""
         epoch = await self._store.revoke_key(request.account, request.id)
         if epoch is None:
             raise NotFound("There is no such key in this account.")
         await self._directory.changed(epoch)
         log.info("key revoked", account=request.account, key=request.id)
-        return rpc.Done()
+        return Done()
 
 
 def responders(answers: Answers, is_surroundings_error: Callable[[Exception], bool]) -> list[Responder[Any, Any]]:

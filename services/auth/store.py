@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.auth.keys import Credential, Snapshot, snapshot
-from shared.contracts import rpc
+from shared.contracts.rpc.auth import Account, Key, SetAccount
 from shared.db.pool import Pool
 
 
@@ -135,7 +135,7 @@ class Store:
         )
         return (row["id"], row["epoch"]) if row else None
 
-    async def accounts(self) -> list[rpc.Account]:
+    async def accounts(self) -> list[Account]:
         """All accounts in order of creation."""
         rows = await self._pool.fetch(
             """
@@ -144,9 +144,9 @@ class Store:
             from accounts order by id
             """
         )
-        return [rpc.Account(**row) for row in rows]
+        return [Account(**row) for row in rows]
 
-    async def set_account(self, wish: rpc.SetAccount) -> int | None:
+    async def set_account(self, wish: SetAccount) -> int | None:
         """Changes what is not None, where 0 and "" mean none; returns the epoch, None for an unknown account."""
         epoch: int | None = await self._pool.fetchval(
             """
@@ -211,7 +211,7 @@ class Store:
         )
         return epoch
 
-    async def keys(self, account: int) -> list[rpc.Key] | None:
+    async def keys(self, account: int) -> list[Key] | None:
         """The account's API keys, revoked ones too, in order of creation; None for an unknown account."""
         rows = await self._pool.fetch(
             """
@@ -223,7 +223,7 @@ class Store:
             """,
             account,
         )
-        return [rpc.Key(**row) for row in rows if row["id"] is not None] if rows else None
+        return [Key(**row) for row in rows if row["id"] is not None] if rows else None
 
     async def revoke_key(self, account: int, key: str) -> int | None:
         """Ends an API key, even one that has ended already; returns the epoch, None for an unknown key."""

@@ -7,7 +7,7 @@ from services.cli.rpc import account_called, asking, command, facts, group, mome
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.auth import Account, AccountCreated, Accounts
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,9 +31,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _create(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import CreateAccount
+    from shared.contracts.rpc.auth import CreateAccount
 
-    async def work(rpc: "RpcClient") -> "rpc.AccountCreated":
+    async def work(rpc: "RpcClient") -> "AccountCreated":
         return await rpc.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name=args.name, time_zone=args.time_zone))
 
     made = asking(work)
@@ -59,9 +59,9 @@ def _phone(account: str, enrolment_key: str) -> str | None:
 
 def _list(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import ListAccounts
+    from shared.contracts.rpc.auth import ListAccounts
 
-    async def work(rpc: "RpcClient") -> "rpc.Accounts":
+    async def work(rpc: "RpcClient") -> "Accounts":
         return await rpc.ask(registry.AUTH_ACCOUNT_LIST, ListAccounts())
 
     found = asking(work)
@@ -88,9 +88,9 @@ def _show(args: argparse.Namespace) -> int:
 
 def _set(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import SetAccount
+    from shared.contracts.rpc.auth import SetAccount
 
-    async def work(rpc: "RpcClient") -> "rpc.Account":
+    async def work(rpc: "RpcClient") -> "Account":
         account = await account_called(rpc, args.name)
         wish = SetAccount(
             account=account.id,

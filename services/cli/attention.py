@@ -7,7 +7,7 @@ from services.cli.rpc import asking, command, show, table
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.messages import Attention
 
 ABOUT = {
     "late": "they wait although a phone that may send them is online",
@@ -24,9 +24,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _attention(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import ListAttention
+    from shared.contracts.rpc.messages import ListAttention
 
-    async def work(rpc: "RpcClient") -> "rpc.Attention":
+    async def work(rpc: "RpcClient") -> "Attention":
         return await rpc.ask(registry.DISPATCHER_ATTENTION, ListAttention())
 
     found = asking(work)

@@ -7,7 +7,7 @@ from services.cli.rpc import asking, command, facts, group, moment, show, table
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.messages import DeadLetters
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,11 +23,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         one.add_argument("id", type=int)
 
 
-def _letters(letter: int | None, limit: int = 1) -> "rpc.DeadLetters":
+def _letters(letter: int | None, limit: int = 1) -> "DeadLetters":
     from shared.contracts import registry
-    from shared.contracts.rpc import ListDead
+    from shared.contracts.rpc.messages import ListDead
 
-    async def work(rpc: "RpcClient") -> "rpc.DeadLetters":
+    async def work(rpc: "RpcClient") -> "DeadLetters":
         return await rpc.ask(registry.DISPATCHER_DEAD_LIST, ListDead(id=letter, limit=limit))
 
     return asking(work)
@@ -66,7 +66,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import ReplayDead
+    from shared.contracts.rpc.messages import ReplayDead
 
     async def work(rpc: "RpcClient") -> None:
         await rpc.ask(registry.DISPATCHER_DEAD_REPLAY, ReplayDead(id=args.id))

@@ -7,7 +7,7 @@ from services.cli.rpc import account_called, asking, command, moment, show, tabl
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.phones import Devices
 
 
 def add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,9 +19,9 @@ def add_list(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def _list(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import ListDevices
+    from shared.contracts.rpc.phones import ListDevices
 
-    async def work(rpc: "RpcClient") -> "rpc.Devices":
+    async def work(rpc: "RpcClient") -> "Devices":
         account = await account_called(rpc, args.account)
         return await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account.id))
 
@@ -36,7 +36,9 @@ def _list(args: argparse.Namespace) -> int:
 
 def _remove(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import Done, RemoveDevice, RevokeDevice
+    from shared.contracts.rpc.answers import Done
+    from shared.contracts.rpc.auth import RevokeDevice
+    from shared.contracts.rpc.phones import RemoveDevice
 
     async def work(rpc: "RpcClient") -> Done:
         account = await account_called(rpc, args.account)

@@ -7,7 +7,7 @@ from services.cli.rpc import account_called, asking, command, facts, group, mome
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.auth import KeyCreated, Keys
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,9 +29,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _create(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import CreateKey
+    from shared.contracts.rpc.auth import CreateKey
 
-    async def work(rpc: "RpcClient") -> "rpc.KeyCreated":
+    async def work(rpc: "RpcClient") -> "KeyCreated":
         account = await account_called(rpc, args.account)
         request = CreateKey(account=account.id, name=args.name, scopes=args.scope, rate_per_minute=args.rate_per_minute)
         return await rpc.ask(registry.AUTH_KEY_CREATE, request)
@@ -40,11 +40,11 @@ def _create(args: argparse.Namespace) -> int:
     return show(args, made, facts([("id", made.id), ("api key", made.api_key)]) + "\nThe key is shown only now.")
 
 
-def _keys(args: argparse.Namespace) -> "rpc.Keys":
+def _keys(args: argparse.Namespace) -> "Keys":
     from shared.contracts import registry
-    from shared.contracts.rpc import ListKeys
+    from shared.contracts.rpc.auth import ListKeys
 
-    async def work(rpc: "RpcClient") -> "rpc.Keys":
+    async def work(rpc: "RpcClient") -> "Keys":
         return await rpc.ask(registry.AUTH_KEY_LIST, ListKeys((await account_called(rpc, args.account)).id))
 
     return asking(work)
@@ -81,7 +81,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _revoke(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import RevokeKey
+    from shared.contracts.rpc.auth import RevokeKey
 
     async def work(rpc: "RpcClient") -> None:
         account = await account_called(rpc, args.account)

@@ -8,7 +8,7 @@ from services.cli.rpc import asking, command, facts, group, moment, show, table
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.messages import MessageStory
     from shared.model.ids import MessageId
 
 SEND_S = 15.0
@@ -86,11 +86,11 @@ def _id(guid: str) -> "MessageId":
 
 def _show(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import ShowMessage
+    from shared.contracts.rpc.messages import ShowMessage
 
     message = _id(args.guid)
 
-    async def work(rpc: "RpcClient") -> "rpc.MessageStory":
+    async def work(rpc: "RpcClient") -> "MessageStory":
         return await rpc.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=message))
 
     story = asking(work)
@@ -121,7 +121,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _cancel(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import CancelMessage
+    from shared.contracts.rpc.messages import CancelMessage
 
     message = _id(args.guid)
 

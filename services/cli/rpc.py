@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
     from shared.bus.rpc import RpcClient
-    from shared.contracts.rpc import Account
+    from shared.contracts.rpc.auth import Account
 
 DONE, FAILED = 0, 1
 
@@ -63,7 +63,7 @@ def asking(work: "Callable[[RpcClient], Awaitable[Result]]") -> Result:
 async def account_called(rpc: "RpcClient", name: str) -> "Account":
     """The account of this name. Raises NotFound."""
     from shared.contracts import registry
-    from shared.contracts.rpc import ListAccounts
+    from shared.contracts.rpc.auth import ListAccounts
     from shared.errors import NotFound
 
     for account in (await rpc.ask(registry.AUTH_ACCOUNT_LIST, ListAccounts())).accounts:

@@ -7,7 +7,7 @@ from services.cli.rpc import account_called, asking, command, facts, group, mome
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts import rpc
+    from shared.contracts.rpc.webhooks import Endpoint, Endpoints
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,9 +27,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _create(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import CreateEndpoint
+    from shared.contracts.rpc.webhooks import CreateEndpoint
 
-    async def work(rpc: "RpcClient") -> "rpc.Endpoint":
+    async def work(rpc: "RpcClient") -> "Endpoint":
         account = await account_called(rpc, args.account)
         request = CreateEndpoint(account=account.id, url=args.url, description=args.description)
         return (await rpc.ask(registry.WEBHOOKS_ENDPOINT_CREATE, request)).endpoint
@@ -38,11 +38,11 @@ def _create(args: argparse.Namespace) -> int:
     return show(args, made, f"{made.id} calls {made.url}")
 
 
-def _endpoints(args: argparse.Namespace, endpoint: str | None) -> "rpc.Endpoints":
+def _endpoints(args: argparse.Namespace, endpoint: str | None) -> "Endpoints":
     from shared.contracts import registry
-    from shared.contracts.rpc import ListEndpoints
+    from shared.contracts.rpc.webhooks import ListEndpoints
 
-    async def work(rpc: "RpcClient") -> "rpc.Endpoints":
+    async def work(rpc: "RpcClient") -> "Endpoints":
         account = await account_called(rpc, args.account)
         return await rpc.ask(registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=account.id, id=endpoint))
 
@@ -78,7 +78,7 @@ def _show(args: argparse.Namespace) -> int:
 
 def _delete(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc import DeleteEndpoint
+    from shared.contracts.rpc.webhooks import DeleteEndpoint
 
     async def work(rpc: "RpcClient") -> None:
         account = await account_called(rpc, args.account)

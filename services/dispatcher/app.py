@@ -16,7 +16,7 @@ from services.dispatcher.relay import Relay
 from services.dispatcher.retention import Retention
 from services.dispatcher.rpc import Answers, responders
 from services.dispatcher.settings import DispatcherSettings
-from services.dispatcher.store.dead import DeadLetters
+from services.dispatcher.store.dead import DeadLetterBox
 from services.dispatcher.store.inbox import Inbox
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.outbox import Outbox
@@ -61,7 +61,7 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
     """Makes every part and declares its subscribers on the broker; starts nothing."""
     messages, work, phones = Messages(pool), Work(pool, settings.unknown_after_s), Phones(pool)
     stories = Stories(pool)
-    inbox, dead, partitions = Inbox(pool), DeadLetters(pool), Partitions(pool)
+    inbox, dead, partitions = Inbox(pool), DeadLetterBox(pool), Partitions(pool)
     outbox_filled = Bell()
     jetstream = client.jetstream()
     publishers = {

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.dispatcher.states import fold
-from services.dispatcher.store.dead import DeadLetters
+from services.dispatcher.store.dead import DeadLetterBox
 from services.dispatcher.store.inbox import Inbox
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.reports import Reports
@@ -32,7 +32,7 @@ class Consumers:
         messages: Messages,
         reports: Reports,
         inbox: Inbox,
-        dead: DeadLetters,
+        dead: DeadLetterBox,
         wakes: Wakes,
         outbox_filled: Bell,
         chance: Callable[[], float],

@@ -9,9 +9,9 @@ from services.dispatcher.store.work import Asked, LeasedJob, ServedQueue, Work
 from services.dispatcher.wakes import Wakes
 from shared.bus.batching import Batcher, at_most
 from shared.contracts.phone import Job
-from shared.contracts.rpc import (
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.phones import (
     CloseSession,
-    Done,
     Lease,
     Leased,
     OpenSession,

@@ -3,7 +3,7 @@
 import msgspec
 
 from services.dispatcher.leasing import Leasing
-from services.dispatcher.store.dead import DeadLetters, Letter
+from services.dispatcher.store.dead import DeadLetterBox, Letter
 from services.dispatcher.store.inbox import Inbox
 from services.dispatcher.store.messages import ReadyCount
 from services.dispatcher.store.phones import Phones
@@ -12,7 +12,22 @@ from services.dispatcher.wakes import Wakes
 from services.dispatcher.watchdog import Watchdog
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import Responder
-from shared.contracts import registry, rpc
+from shared.contracts import registry
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.messages import (
+    CancelMessage,
+    DeadLetter,
+    DeadLetters,
+    Deleted,
+    DeleteMessages,
+    ListDead,
+    MarkRead,
+    MessageStory,
+    ReplayDead,
+    ResendMessage,
+    ShowMessage,
+)
+from shared.contracts.rpc.phones import Devices, ListDevices, RemoveDevice
 from shared.db.pool import is_surroundings_error
 from shared.errors import Conflict, NotFound
 from shared.runtime.signals import Bell
@@ -26,7 +41,7 @@ class Answers:
         phones: Phones,
         stories: Stories,
         inbox: Inbox,
-        dead: DeadLetters,
+        dead: DeadLetterBox,
         publishers: dict[str, Publisher],
         wakes: Wakes,
         outbox_filled: Bell,
@@ -40,27 +55,27 @@ class Answers:
         self._wakes = wakes
         self._outbox_filled = outbox_filled
 
-    async def devices(self, ask: rpc.ListDevices) -> rpc.Devices:
+    async def devices(self, ask: ListDevices) -> Devices:
         """The phones of an account."""
-        return rpc.Devices(await self._phones.list(ask.account))
+        return Devices(await self._phones.list(ask.account))
 
-    async def remove_device(self, ask: rpc.RemoveDevice) -> rpc.Done:
+    async def remove_device(self, ask: RemoveDevice) -> Done:
         """Removes a phone. Raises NotFound."""
         freed = await self._phones.remove(ask.account, ask.device)
         if freed is None:
             raise NotFound("There is no such phone in this account.")
         self._outbox_filled.ring()
         await self._wakes.wake_for(freed)
-        return rpc.Done()
+        return Done()
 
-    async def show(self, ask: rpc.ShowMessage) -> rpc.MessageStory:
+    async def show(self, ask: ShowMessage) -> MessageStory:
         """A message's story. Raises NotFound."""
         story = await self._stories.show(ask.message, ask.account)
         if story is None:
             raise NotFound
         return story
 
-    async def cancel(self, ask: rpc.CancelMessage) -> rpc.Done:
+    async def cancel(self, ask: CancelMessage) -> Done:
         """Cancels what no phone has taken. Raises NotFound, Conflict (`too_late`)."""
         outcome = await self._stories.cancel(ask.message, ask.account)
         if outcome == "not_found":
@@ -68,9 +83,9 @@ class Answers:
         if outcome == "too_late":
             raise Conflict("A phone has it, or it is at rest already.", code="too_late")
         self._outbox_filled.ring()
-        return rpc.Done()
+        return Done()
 
-    async def resend(self, ask: rpc.ResendMessage) -> rpc.Done:
+    async def resend(self, ask: ResendMessage) -> Done:
         """A fresh round of tries. Raises NotFound, Conflict (`not_in_error`)."""
         outcome, queue = await self._stories.resend(ask.message, ask.account, force=ask.force)
         if outcome == "not_found":
@@ -81,9 +96,9 @@ class Answers:
             )
         if queue is not None:
             await self._wakes.wake_for([ReadyCount(queue, 1)])
-        return rpc.Done()
+        return Done()
 
-    async def delete(self, ask: rpc.DeleteMessages) -> rpc.Deleted:
+    async def delete(self, ask: DeleteMessages) -> Deleted:
         """Hides messages; how many. Raises Invalid when nothing says which."""
         count = 0
         if ask.message is not None:
@@ -93,19 +108,19 @@ class Answers:
         if ask.start is not None and ask.end is not None:
             count += await self._stories.delete_between(ask.account, ask.start, ask.end)
         self._outbox_filled.ring()
-        return rpc.Deleted(count)
+        return Deleted(count)
 
-    async def mark_read(self, ask: rpc.MarkRead) -> rpc.Done:
+    async def mark_read(self, ask: MarkRead) -> Done:
         """Marks texts as read."""
         await self._inbox.mark_read(ask.account, ask.inbox)
-        return rpc.Done()
+        return Done()
 
-    async def dead_letters(self, ask: rpc.ListDead) -> rpc.DeadLetters:
+    async def dead_letters(self, ask: ListDead) -> DeadLetters:
         """Dead letters; with its content where one was asked for."""
         letters = await self._dead.list(ask.id, max(1, min(ask.limit, 1000)))
-        return rpc.DeadLetters([_shown(letter, with_item=ask.id is not None) for letter in letters])
+        return DeadLetters([_shown(letter, with_item=ask.id is not None) for letter in letters])
 
-    async def replay(self, ask: rpc.ReplayDead) -> rpc.Done:
+    async def replay(self, ask: ReplayDead) -> Done:
         """Puts an item back on its stream. Raises NotFound, Conflict (`replayed`), Unavailable."""
         letters = await self._dead.list(ask.id, 1)
         if not letters:
@@ -113,7 +128,7 @@ class Answers:
         if not await self._dead.mark_replayed(ask.id):
             raise Conflict("It was replayed before.", code="replayed")
         await self._publishers[letters[0].source].publish_envelope([letters[0].item])
-        return rpc.Done()
+        return Done()
 
 
 def responders(leasing: Leasing, answers: Answers, watchdog: Watchdog) -> list[Responder]:  # type: ignore[type-arg]
@@ -138,8 +153,8 @@ def responders(leasing: Leasing, answers: Answers, watchdog: Watchdog) -> list[R
     return [Responder(contract, answer, is_surroundings_error) for contract, answer in bound]  # type: ignore[arg-type]
 
 
-def _shown(letter: Letter, *, with_item: bool) -> rpc.DeadLetter:
-    return rpc.DeadLetter(
+def _shown(letter: Letter, *, with_item: bool) -> DeadLetter:
+    return DeadLetter(
         id=letter.id,
         source=letter.source,
         account=letter.account,

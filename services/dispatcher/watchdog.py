@@ -4,7 +4,7 @@ import structlog
 from prometheus_client import Gauge
 
 from services.dispatcher.store.watch import Watch
-from shared.contracts.rpc import FLAG_KINDS, Attention, Flag, ListAttention
+from shared.contracts.rpc.messages import FLAG_KINDS, Attention, Flag, ListAttention
 
 log = structlog.get_logger()
 

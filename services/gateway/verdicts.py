@@ -9,7 +9,7 @@ import structlog
 
 from shared.bus.rpc import RpcClient
 from shared.contracts.registry import AUTH_VERIFY
-from shared.contracts.rpc import AuthChanged, Verdict, Verify
+from shared.contracts.rpc.auth import AuthChanged, Verdict, Verify
 from shared.errors import SmsFleetError, Unavailable
 
 log = structlog.get_logger()

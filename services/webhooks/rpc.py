@@ -10,7 +10,9 @@ import structlog
 from services.webhooks.store import Store
 from services.webhooks.targets import Guard
 from shared.bus.rpc import Responder
-from shared.contracts import registry, rpc
+from shared.contracts import registry
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.webhooks import CreateEndpoint, DeleteEndpoint, EndpointCreated, Endpoints, ListEndpoints
 from shared.errors import Invalid, NotFound
 from shared.model.storable import is_storable
 
@@ -29,7 +31,7 @@ class Answers:
         self._store = store
         self._guard = guard
 
-    async def create(self, request: rpc.CreateEndpoint) -> rpc.EndpointCreated:
+    async def create(self, request: CreateEndpoint) -> EndpointCreated:
         """A new endpoint. Raises Invalid (`invalid_url`, `invalid_description`), NotFound for an unknown account."""
         url = self._guard.checked_url(request.url)
         description = request.description.strip()
@@ -39,21 +41,21 @@ class Answers:
         if made is None:
             raise NotFound("There is no such account.")
         log.info("endpoint created", account=made.account, endpoint=made.id)
-        return rpc.EndpointCreated(made)
+        return EndpointCreated(made)
 
-    async def list(self, request: rpc.ListEndpoints) -> rpc.Endpoints:
+    async def list(self, request: ListEndpoints) -> Endpoints:
         """The account's endpoints. Raises NotFound when the one asked for is not among them."""
         endpoints = await self._store.endpoints(request.account, request.id)
         if request.id is not None and not endpoints:
             raise NotFound("There is no such webhook in this account.")
-        return rpc.Endpoints(endpoints)
+        return Endpoints(endpoints)
 
-    async def delete(self, request: rpc.DeleteEndpoint) -> rpc.Done:
+    async def delete(self, request: DeleteEndpoint) -> Done:
         """Ends an endpoint with its undelivered events. Raises NotFound."""
         if not await self._store.delete_endpoint(request.account, request.id):
             raise NotFound("There is no such webhook in this account.")
         log.info("endpoint deleted", account=request.account, endpoint=request.id)
-        return rpc.Done()
+        return Done()
 
 
 def responders(answers: Answers, is_surroundings_error: Callable[[Exception], bool]) -> list[Responder[Any, Any]]:

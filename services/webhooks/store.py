@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from services.webhooks.formats import ReceivedSms
-from shared.contracts import rpc
 from shared.contracts.events import Event
+from shared.contracts.rpc.webhooks import Endpoint
 from shared.db.pool import Pool
 
 LEASE_S = 20.0
@@ -285,7 +285,7 @@ class Store:
 
     async def create_endpoint(
         self, endpoint: str, account: int, url: str, format: str, description: str
-    ) -> rpc.Endpoint | None:
+    ) -> Endpoint | None:
         """The new endpoint; None when there is no such account."""
         row = await self._pool.fetchrow(
             """
@@ -300,9 +300,9 @@ class Store:
             format,
             description,
         )
-        return rpc.Endpoint(**row) if row else None
+        return Endpoint(**row) if row else None
 
-    async def endpoints(self, account: int, endpoint: str | None) -> list[rpc.Endpoint]:
+    async def endpoints(self, account: int, endpoint: str | None) -> list[Endpoint]:
         """The account's endpoints in order of creation, or the one asked for, with what became of their events."""
         rows = await self._pool.fetch(
             """
@@ -319,7 +319,7 @@ class Store:
             account,
             endpoint,
         )
-        return [rpc.Endpoint(**row) for row in rows]
+        return [Endpoint(**row) for row in rows]
 
     async def delete_endpoint(self, account: int, endpoint: str) -> bool:
         """Ends the endpoint and its undelivered events; False when the account has no such endpoint.

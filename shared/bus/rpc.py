@@ -11,7 +11,7 @@ from nats.aio.client import Client
 
 from shared.bus.worker import undecoded
 from shared.contracts.registry import Reply, Request, Rpc
-from shared.contracts.rpc import RpcError
+from shared.contracts.rpc.answers import RpcError
 from shared.errors import (
     Conflict,
     Forbidden,

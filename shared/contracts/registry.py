@@ -5,10 +5,10 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from shared.contracts import rpc
 from shared.contracts.commands import SubmitSms
 from shared.contracts.events import Event
 from shared.contracts.reports import AttemptReported, TextReceived
+from shared.contracts.rpc import answers, auth, messages, phones, webhooks
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 Reply = TypeVar("Reply", bound=msgspec.Struct)
@@ -78,7 +78,7 @@ REPORT_RECEIVED = "report.received"
 REPORT_DEVICE = "report.device"
 EVENT_ENVELOPE = "event.envelope"
 AUTH_CHANGED = "auth.changed"
-BROADCASTS: dict[str, type[msgspec.Struct]] = {AUTH_CHANGED: rpc.AuthChanged}
+BROADCASTS: dict[str, type[msgspec.Struct]] = {AUTH_CHANGED: auth.AuthChanged}
 """What is told to every listener on core NATS and kept nowhere."""
 
 COMMANDS = Stream("COMMANDS", (SUBMIT_SINGLE, SUBMIT_BULK), share=0.35)
@@ -98,35 +98,35 @@ DISPATCHER_RECEIVED = Durable("dispatcher-received", REPORTS, REPORT_RECEIVED, (
 WEBHOOKS_EVENTS = Durable("webhooks-events", EVENTS, EVENT_ENVELOPE, (Event,))
 DURABLES = (DISPATCHER_SINGLE, DISPATCHER_BULK, DISPATCHER_ATTEMPTS, DISPATCHER_RECEIVED, WEBHOOKS_EVENTS)
 
-AUTH_VERIFY = Rpc("auth", "verify", rpc.Verify, rpc.Verdict)
-AUTH_ENROL = Rpc("auth", "enrol", rpc.Enrol, rpc.Enrolled)
-AUTH_ACCOUNT_CREATE = Rpc("auth", "account_create", rpc.CreateAccount, rpc.AccountCreated)
-AUTH_ACCOUNT_LIST = Rpc("auth", "account_list", rpc.ListAccounts, rpc.Accounts)
-AUTH_ACCOUNT_SET = Rpc("auth", "account_set", rpc.SetAccount, rpc.Done)
-AUTH_DEVICE_REVOKE = Rpc("auth", "device_revoke", rpc.RevokeDevice, rpc.Done)
-AUTH_KEY_CREATE = Rpc("auth", "key_create", rpc.CreateKey, rpc.KeyCreated)
-AUTH_KEY_LIST = Rpc("auth", "key_list", rpc.ListKeys, rpc.Keys)
-AUTH_KEY_REVOKE = Rpc("auth", "key_revoke", rpc.RevokeKey, rpc.Done)
+AUTH_VERIFY = Rpc("auth", "verify", auth.Verify, auth.Verdict)
+AUTH_ENROL = Rpc("auth", "enrol", auth.Enrol, auth.Enrolled)
+AUTH_ACCOUNT_CREATE = Rpc("auth", "account_create", auth.CreateAccount, auth.AccountCreated)
+AUTH_ACCOUNT_LIST = Rpc("auth", "account_list", auth.ListAccounts, auth.Accounts)
+AUTH_ACCOUNT_SET = Rpc("auth", "account_set", auth.SetAccount, answers.Done)
+AUTH_DEVICE_REVOKE = Rpc("auth", "device_revoke", auth.RevokeDevice, answers.Done)
+AUTH_KEY_CREATE = Rpc("auth", "key_create", auth.CreateKey, auth.KeyCreated)
+AUTH_KEY_LIST = Rpc("auth", "key_list", auth.ListKeys, auth.Keys)
+AUTH_KEY_REVOKE = Rpc("auth", "key_revoke", auth.RevokeKey, answers.Done)
 
-DISPATCHER_HELLO = Rpc("dispatcher", "hello", rpc.OpenSession, rpc.SessionOpened)
-DISPATCHER_LEASE = Rpc("dispatcher", "lease", rpc.Lease, rpc.Leased)
-DISPATCHER_TAKE = Rpc("dispatcher", "take", rpc.TakeAttempts, rpc.TakenAttempts)
-DISPATCHER_RENEW = Rpc("dispatcher", "renew", rpc.RenewSessions, rpc.SessionsRenewed)
-DISPATCHER_CLOSE = Rpc("dispatcher", "close", rpc.CloseSession, rpc.Done)
-DISPATCHER_DEVICE_LIST = Rpc("dispatcher", "device_list", rpc.ListDevices, rpc.Devices)
-DISPATCHER_DEVICE_REMOVE = Rpc("dispatcher", "device_remove", rpc.RemoveDevice, rpc.Done)
-DISPATCHER_MESSAGE_SHOW = Rpc("dispatcher", "message_show", rpc.ShowMessage, rpc.MessageStory)
-DISPATCHER_CANCEL = Rpc("dispatcher", "cancel", rpc.CancelMessage, rpc.Done)
-DISPATCHER_RESEND = Rpc("dispatcher", "resend", rpc.ResendMessage, rpc.Done)
-DISPATCHER_DELETE = Rpc("dispatcher", "delete", rpc.DeleteMessages, rpc.Deleted)
-DISPATCHER_MARK_READ = Rpc("dispatcher", "mark_read", rpc.MarkRead, rpc.Done)
-DISPATCHER_ATTENTION = Rpc("dispatcher", "attention", rpc.ListAttention, rpc.Attention)
-DISPATCHER_DEAD_LIST = Rpc("dispatcher", "dead_list", rpc.ListDead, rpc.DeadLetters)
-DISPATCHER_DEAD_REPLAY = Rpc("dispatcher", "dead_replay", rpc.ReplayDead, rpc.Done)
+DISPATCHER_HELLO = Rpc("dispatcher", "hello", phones.OpenSession, phones.SessionOpened)
+DISPATCHER_LEASE = Rpc("dispatcher", "lease", phones.Lease, phones.Leased)
+DISPATCHER_TAKE = Rpc("dispatcher", "take", phones.TakeAttempts, phones.TakenAttempts)
+DISPATCHER_RENEW = Rpc("dispatcher", "renew", phones.RenewSessions, phones.SessionsRenewed)
+DISPATCHER_CLOSE = Rpc("dispatcher", "close", phones.CloseSession, answers.Done)
+DISPATCHER_DEVICE_LIST = Rpc("dispatcher", "device_list", phones.ListDevices, phones.Devices)
+DISPATCHER_DEVICE_REMOVE = Rpc("dispatcher", "device_remove", phones.RemoveDevice, answers.Done)
+DISPATCHER_MESSAGE_SHOW = Rpc("dispatcher", "message_show", messages.ShowMessage, messages.MessageStory)
+DISPATCHER_CANCEL = Rpc("dispatcher", "cancel", messages.CancelMessage, answers.Done)
+DISPATCHER_RESEND = Rpc("dispatcher", "resend", messages.ResendMessage, answers.Done)
+DISPATCHER_DELETE = Rpc("dispatcher", "delete", messages.DeleteMessages, messages.Deleted)
+DISPATCHER_MARK_READ = Rpc("dispatcher", "mark_read", messages.MarkRead, answers.Done)
+DISPATCHER_ATTENTION = Rpc("dispatcher", "attention", messages.ListAttention, messages.Attention)
+DISPATCHER_DEAD_LIST = Rpc("dispatcher", "dead_list", messages.ListDead, messages.DeadLetters)
+DISPATCHER_DEAD_REPLAY = Rpc("dispatcher", "dead_replay", messages.ReplayDead, answers.Done)
 
-WEBHOOKS_ENDPOINT_CREATE = Rpc("webhooks", "endpoint_create", rpc.CreateEndpoint, rpc.EndpointCreated)
-WEBHOOKS_ENDPOINT_LIST = Rpc("webhooks", "endpoint_list", rpc.ListEndpoints, rpc.Endpoints)
-WEBHOOKS_ENDPOINT_DELETE = Rpc("webhooks", "endpoint_delete", rpc.DeleteEndpoint, rpc.Done)
+WEBHOOKS_ENDPOINT_CREATE = Rpc("webhooks", "endpoint_create", webhooks.CreateEndpoint, webhooks.EndpointCreated)
+WEBHOOKS_ENDPOINT_LIST = Rpc("webhooks", "endpoint_list", webhooks.ListEndpoints, webhooks.Endpoints)
+WEBHOOKS_ENDPOINT_DELETE = Rpc("webhooks", "endpoint_delete", webhooks.DeleteEndpoint, answers.Done)
 
 
 def wake_subject(device: str) -> str:

@@ -10,7 +10,8 @@ import nats
 import pytest
 
 from shared.bus.rpc import RpcClient
-from shared.contracts import registry, rpc
+from shared.contracts import registry
+from shared.contracts.rpc.auth import CreateAccount, CreateKey, KeyCreated, RevokeKey, SetAccount
 from tests.support.gateways import further_gateway
 from tests.support.scripted import ScriptedPhone
 from tests.support.system import System
@@ -47,7 +48,7 @@ class World:
 
     async def fresh(self, name: str = "fresh", *channels: str, phone: bool = True) -> Account:
         """A new account; its phone serves SMS unless told otherwise."""
-        question = rpc.CreateAccount(name=f"{name} {secrets.token_hex(4)}", time_zone=ZONE.key)
+        question = CreateAccount(name=f"{name} {secrets.token_hex(4)}", time_zone=ZONE.key)
         made = await self._rpc.ask(registry.AUTH_ACCOUNT_CREATE, question)
         account = Account(made.account, made.name, made.api_key, made.enrolment_key)
         if phone:
@@ -76,11 +77,11 @@ class World:
     async def revoked_key(self, account: Account) -> str:
         """A key that was good once."""
         made = await self._key(account, [], None)
-        await self._rpc.ask(registry.AUTH_KEY_REVOKE, rpc.RevokeKey(account=account.id, id=made.id))
+        await self._rpc.ask(registry.AUTH_KEY_REVOKE, RevokeKey(account=account.id, id=made.id))
         return made.api_key
 
-    async def _key(self, account: Account, scopes: list[str], rate_per_minute: int | None) -> rpc.KeyCreated:
-        question = rpc.CreateKey(account=account.id, name="further", scopes=scopes, rate_per_minute=rate_per_minute)
+    async def _key(self, account: Account, scopes: list[str], rate_per_minute: int | None) -> KeyCreated:
+        question = CreateKey(account=account.id, name="further", scopes=scopes, rate_per_minute=rate_per_minute)
         return await self._rpc.ask(registry.AUTH_KEY_CREATE, question)
 
     async def base_url(self, at: str) -> str:
@@ -108,15 +109,15 @@ class World:
                 return await self.fresh(name, "sms", "whatsapp")
             case "short":
                 account = await self.fresh(name)
-                await self._rpc.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=account.id, max_parts=2))
+                await self._rpc.ask(registry.AUTH_ACCOUNT_SET, SetAccount(account=account.id, max_parts=2))
                 return account
             case "belgian":
                 account = await self.fresh(name)
-                await self._rpc.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=account.id, region="BE"))
+                await self._rpc.ask(registry.AUTH_ACCOUNT_SET, SetAccount(account=account.id, region="BE"))
                 return account
             case "suspended":
                 account = await self.fresh(name)
-                await self._rpc.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=account.id, status="suspended"))
+                await self._rpc.ask(registry.AUTH_ACCOUNT_SET, SetAccount(account=account.id, status="suspended"))
                 return account
             case _:
                 assert name in ("sender", "other"), f"there is no account {name!r}"

@@ -13,7 +13,22 @@ from services.auth.app import open_service
 from services.auth.settings import AuthSettings
 from services.auth.store import NewEnrolmentKey, Store
 from shared.bus.rpc import RpcClient
-from shared.contracts import registry, rpc
+from shared.contracts import registry
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.auth import (
+    AccountCreated,
+    AuthChanged,
+    CreateAccount,
+    CreateKey,
+    Enrol,
+    Enrolled,
+    ListAccounts,
+    ListKeys,
+    RevokeKey,
+    SetAccount,
+    Verdict,
+    Verify,
+)
 from shared.db.pool import Pool
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from shared.runtime.service import Service
@@ -38,16 +53,16 @@ def ask(service: Service, nats_client: Client) -> RpcClient:
     return RpcClient(nats_client)
 
 
-async def new_account(ask: RpcClient, name: str = "acme") -> rpc.AccountCreated:
-    return await ask.ask(registry.AUTH_ACCOUNT_CREATE, rpc.CreateAccount(name=name))
+async def new_account(ask: RpcClient, name: str = "acme") -> AccountCreated:
+    return await ask.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name=name))
 
 
-async def verify(ask: RpcClient, kind: str, secret: str) -> rpc.Verdict:
-    return await ask.ask(registry.AUTH_VERIFY, rpc.Verify(kind, digest(secret)))  # type: ignore[arg-type]
+async def verify(ask: RpcClient, kind: str, secret: str) -> Verdict:
+    return await ask.ask(registry.AUTH_VERIFY, Verify(kind, digest(secret)))  # type: ignore[arg-type]
 
 
-async def enrol(ask: RpcClient, key: str) -> rpc.Enrolled:
-    return await ask.ask(registry.AUTH_ENROL, rpc.Enrol(digest=digest(key)))
+async def enrol(ask: RpcClient, key: str) -> Enrolled:
+    return await ask.ask(registry.AUTH_ENROL, Enrol(digest=digest(key)))
 
 
 async def store_enrolment_key(pool: Pool, account: int, key: NewEnrolmentKey) -> None:
@@ -110,37 +125,37 @@ async def test_account_names_are_checked_and_taken_once(ask: RpcClient) -> None:
             await new_account(ask, name)
         assert invalid.value.code == "invalid_name"
     with pytest.raises(Invalid) as zone:
-        await ask.ask(registry.AUTH_ACCOUNT_CREATE, rpc.CreateAccount(name="zoned", time_zone="Mars/Base"))
+        await ask.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name="zoned", time_zone="Mars/Base"))
     assert zone.value.code == "invalid_time_zone"
-    listed = (await ask.ask(registry.AUTH_ACCOUNT_LIST, rpc.ListAccounts())).accounts
+    listed = (await ask.ask(registry.AUTH_ACCOUNT_LIST, ListAccounts())).accounts
     assert [account.name for account in listed] == ["acme"]
 
 
 async def test_a_key_lives_from_creation_to_revocation(ask: RpcClient) -> None:
     account = (await new_account(ask)).account
-    request = rpc.CreateKey(account=account, name="reader", scopes=["sms:read"])
+    request = CreateKey(account=account, name="reader", scopes=["sms:read"])
     made = await ask.ask(registry.AUTH_KEY_CREATE, request)
     verdict = await verify(ask, "api_key", made.api_key)
     assert (verdict.account, verdict.subject, verdict.scopes) == (account, made.id, ["sms:read"])
-    assert await ask.ask(registry.AUTH_KEY_REVOKE, rpc.RevokeKey(account=account, id=made.id)) == rpc.Done()
+    assert await ask.ask(registry.AUTH_KEY_REVOKE, RevokeKey(account=account, id=made.id)) == Done()
     after = await verify(ask, "api_key", made.api_key)
     assert after.account is None
     assert after.epoch > verdict.epoch
-    keys = (await ask.ask(registry.AUTH_KEY_LIST, rpc.ListKeys(account))).keys
+    keys = (await ask.ask(registry.AUTH_KEY_LIST, ListKeys(account))).keys
     assert [(key.name, key.prefix, key.revoked_at is None) for key in keys][1:] == [("reader", made.api_key[:6], False)]
 
 
 async def test_keys_belong_to_their_account(ask: RpcClient) -> None:
     one, other = (await new_account(ask, "one")).account, (await new_account(ask, "other")).account
-    made = await ask.ask(registry.AUTH_KEY_CREATE, rpc.CreateKey(account=one, name="mine"))
+    made = await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=one, name="mine"))
     with pytest.raises(NotFound):
-        await ask.ask(registry.AUTH_KEY_REVOKE, rpc.RevokeKey(account=other, id=made.id))
+        await ask.ask(registry.AUTH_KEY_REVOKE, RevokeKey(account=other, id=made.id))
     with pytest.raises(NotFound):
-        await ask.ask(registry.AUTH_KEY_LIST, rpc.ListKeys(99))
+        await ask.ask(registry.AUTH_KEY_LIST, ListKeys(99))
     with pytest.raises(NotFound):
-        await ask.ask(registry.AUTH_KEY_CREATE, rpc.CreateKey(account=99, name="x"))
+        await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=99, name="x"))
     with pytest.raises(Invalid):
-        await ask.ask(registry.AUTH_KEY_CREATE, rpc.CreateKey(account=one, name="x", scopes=["root"]))
+        await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=one, name="x", scopes=["root"]))
 
 
 async def test_a_single_use_key_shown_by_many_at_once_makes_one_device(ask: RpcClient, pool: Pool) -> None:
@@ -216,7 +231,7 @@ async def test_a_change_made_behind_its_back_is_noticed(ask: RpcClient, pool: Po
 
 async def test_changes_are_announced_at_once_and_epochs_repeated(ask: RpcClient, nats_client: Client) -> None:
     subscription = await nats_client.subscribe(registry.AUTH_CHANGED)
-    decode = msgspec.msgpack.Decoder(rpc.AuthChanged).decode
+    decode = msgspec.msgpack.Decoder(AuthChanged).decode
     made = await new_account(ask)
     epoch = (await verify(ask, "api_key", made.api_key)).epoch
     heard = [decode((await subscription.next_msg(timeout=2)).data).epoch for _ in range(3)]
@@ -229,7 +244,7 @@ async def test_verdicts_outlive_the_database(ask: RpcClient, database: str, serv
     await take_away(servers.database_url, urlsplit(database).path.removeprefix("/"))
     assert (await verify(ask, "api_key", made.api_key)).account == made.account
     with pytest.raises(Unavailable):
-        await ask.ask(registry.AUTH_ACCOUNT_CREATE, rpc.CreateAccount(name="other"), timeout=20)
+        await ask.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name="other"), timeout=20)
     assert (await verify(ask, "api_key", made.api_key)).account == made.account
 
 
@@ -243,20 +258,18 @@ async def take_away(admin_url: str, name: str) -> None:
 
 async def test_limits_and_region_are_in_the_verdict_and_a_key_s_own_rate_comes_first(ask: RpcClient) -> None:
     made = await new_account(ask)
-    own = await ask.ask(
-        registry.AUTH_KEY_CREATE, rpc.CreateKey(account=made.account, name="quick", rate_per_minute=600)
-    )
+    own = await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=made.account, name="quick", rate_per_minute=600))
     free = await verify(ask, "api_key", made.api_key)
     assert (free.region, free.max_parts, free.rate_per_minute) == (None, None, None)
-    limits = rpc.SetAccount(account=made.account, region="fr", max_parts=4, rate_per_minute=60)
+    limits = SetAccount(account=made.account, region="fr", max_parts=4, rate_per_minute=60)
     await ask.ask(registry.AUTH_ACCOUNT_SET, limits)
     limited = await verify(ask, "api_key", made.api_key)
     assert (limited.region, limited.max_parts, limited.rate_per_minute) == ("FR", 4, 60)
     assert (await verify(ask, "api_key", own.api_key)).rate_per_minute == 600
-    await ask.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=made.account, max_parts=0))
+    await ask.ask(registry.AUTH_ACCOUNT_SET, SetAccount(account=made.account, max_parts=0))
     opened = await verify(ask, "api_key", made.api_key)
     assert (opened.region, opened.max_parts, opened.rate_per_minute) == ("FR", None, 60)
     with pytest.raises(Invalid):
-        await ask.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=made.account, region="France"))
+        await ask.ask(registry.AUTH_ACCOUNT_SET, SetAccount(account=made.account, region="France"))
     with pytest.raises(NotFound):
-        await ask.ask(registry.AUTH_ACCOUNT_SET, rpc.SetAccount(account=made.account + 99))
+        await ask.ask(registry.AUTH_ACCOUNT_SET, SetAccount(account=made.account + 99))

@@ -12,11 +12,13 @@ from nats.aio.client import Client
 from services.dispatcher.app import open_service
 from services.dispatcher.settings import DispatcherSettings
 from shared.bus.rpc import RpcClient
-from shared.contracts import registry, rpc
+from shared.contracts import registry
 from shared.contracts.commands import Recipient
 from shared.contracts.envelope import Envelope, decode_envelope, encode_envelope, encode_item
 from shared.contracts.events import Event
 from shared.contracts.reports import AttemptReported
+from shared.contracts.rpc.messages import ListDead, ShowMessage
+from shared.contracts.rpc.phones import Lease, TakeAttempts
 from shared.db.pool import Pool
 from shared.errors import NotFound, StaleSession
 from shared.model.ids import MessageId, attempt_id, parse_attempt_id
@@ -57,12 +59,12 @@ async def test_a_message_goes_from_the_command_to_a_delivered_event(
     command = submit_sms("+15550001")
     await publish(nats_client, registry.SUBMIT_SINGLE, encode_item(command))
     await wakes.next_msg(timeout=5)
-    ask = rpc.Lease(account=ACCOUNT, device=greeting.device, session=session.session, places={1: 2, 2: 2}, held=[])
+    ask = Lease(account=ACCOUNT, device=greeting.device, session=session.session, places={1: 2, 2: 2}, held=[])
     jobs = (await dispatcher.ask(registry.DISPATCHER_LEASE, ask)).jobs
     assert [(job.number, job.text) for job in jobs] == [("+15550001", "hello")]
     held = msgspec.structs.replace(ask, held=[jobs[0].attempt])
     assert (await dispatcher.ask(registry.DISPATCHER_LEASE, held)).jobs == []
-    take = rpc.TakeAttempts(
+    take = TakeAttempts(
         account=ACCOUNT, device=greeting.device, session=session.session, attempts=[jobs[0].attempt, "nonsense"]
     )
     assert (await dispatcher.ask(registry.DISPATCHER_TAKE, take)).attempts == [jobs[0].attempt]
@@ -78,7 +80,7 @@ async def test_a_message_goes_from_the_command_to_a_delivered_event(
         return [event.type for event in await events(nats_client)][-2:] == ["sms.sent", "sms.delivered"]
 
     await eventually(told)
-    story = await dispatcher.ask(registry.DISPATCHER_MESSAGE_SHOW, rpc.ShowMessage(message=command.recipients[0].id))
+    story = await dispatcher.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=command.recipients[0].id))
     assert story.state == "delivered"
     assert [change.state for change in story.changes] == ["accepted", "taken", "sent", "delivered"]
     assert story.waiting is None
@@ -113,7 +115,7 @@ async def test_one_bad_command_among_255_good_ones_stands_alone(
     assert await pool.fetchval("select count(*) from work") == 255
     row = await pool.fetchrow("select state, reason from messages where id = $1", bad.recipients[0].id)
     assert tuple(row) == ("failed", "rejected")
-    letters = (await dispatcher.ask(registry.DISPATCHER_DEAD_LIST, rpc.ListDead())).letters
+    letters = (await dispatcher.ask(registry.DISPATCHER_DEAD_LIST, ListDead())).letters
     assert [(letter.source, letter.account) for letter in letters] == [(registry.SUBMIT_SINGLE, ACCOUNT)]
 
 
@@ -142,14 +144,12 @@ async def test_a_stale_session_is_refused_and_an_unknown_message_is_not_found(di
     greeting = hello()
     first = await dispatcher.ask(registry.DISPATCHER_HELLO, greeting)
     await dispatcher.ask(registry.DISPATCHER_HELLO, greeting)
-    ask = rpc.Lease(account=ACCOUNT, device=greeting.device, session=first.session, places={1: 1}, held=[])
+    ask = Lease(account=ACCOUNT, device=greeting.device, session=first.session, places={1: 1}, held=[])
     with pytest.raises(StaleSession):
         await dispatcher.ask(registry.DISPATCHER_LEASE, ask)
     with pytest.raises(NotFound):
-        await dispatcher.ask(registry.DISPATCHER_MESSAGE_SHOW, rpc.ShowMessage(message=b"x" * 20))
-    nobody = rpc.TakeAttempts(
-        account=ACCOUNT, device="d" * 21, session=1, attempts=[attempt_id(MessageId(b"x" * 20), 1)]
-    )
+        await dispatcher.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=b"x" * 20))
+    nobody = TakeAttempts(account=ACCOUNT, device="d" * 21, session=1, attempts=[attempt_id(MessageId(b"x" * 20), 1)])
     assert (await dispatcher.ask(registry.DISPATCHER_TAKE, nobody)).attempts == []
 
 

@@ -2,7 +2,7 @@
 
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.work import Asked
-from shared.contracts.rpc import SessionRef
+from shared.contracts.rpc.phones import SessionRef
 from shared.db.pool import Pool
 from tests.support.dispatching import ACCOUNT, Stores, hello, message_row, opened, submit_sms, taken_one
 

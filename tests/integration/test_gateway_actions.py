@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from nats.aio.client import Client
 
-from shared.contracts import rpc
 from shared.contracts.registry import COMMANDS
+from shared.contracts.rpc.auth import Verdict
+from shared.contracts.rpc.messages import CancelMessage, DeleteMessages, ResendMessage
 from shared.db.pool import Pool
 from shared.errors import Conflict
 from shared.runtime.settings import ServiceSettings
@@ -42,8 +43,8 @@ async def test_resend_answers_what_a_send_does(gateway: Gateway, pool: Pool) -> 
             "2",
         )
     assert (await gateway.get("/resend", apikey=KEY, guid=message.hex(), force="1")).status == 200
-    asked = gateway.dispatcher.of(rpc.ResendMessage)
-    assert asked == [rpc.ResendMessage(account=ACCOUNT, message=message, force=force) for force in (False, False, True)]
+    asked = gateway.dispatcher.of(ResendMessage)
+    assert asked == [ResendMessage(account=ACCOUNT, message=message, force=force) for force in (False, False, True)]
 
 
 async def test_cancel(gateway: Gateway, pool: Pool) -> None:
@@ -53,7 +54,7 @@ async def test_cancel(gateway: Gateway, pool: Pool) -> None:
         200,
         {"result": {"error": 0, "canceled": "1", "id": message.hex(), "note": "canceled"}},
     )
-    assert gateway.dispatcher.of(rpc.CancelMessage) == [rpc.CancelMessage(account=ACCOUNT, message=message)]
+    assert gateway.dispatcher.of(CancelMessage) == [CancelMessage(account=ACCOUNT, message=message)]
 
 
 @pytest.mark.parametrize("path", BOTH)
@@ -81,7 +82,7 @@ async def test_messages_that_are_not_there(gateway: Gateway, pool: Pool, path: s
     for parameters in ({}, {"guid": ""}, {"guid": " "}):
         answer = await gateway.get(path, apikey=KEY, **parameters)
         assert (answer.status, answer.json()["error"]) == (400, "missing_guid")
-    assert gateway.dispatcher.of(rpc.ResendMessage) == gateway.dispatcher.of(rpc.CancelMessage) == []
+    assert gateway.dispatcher.of(ResendMessage) == gateway.dispatcher.of(CancelMessage) == []
 
 
 @pytest.mark.parametrize("path", [*BOTH, "/deletesms"])
@@ -108,7 +109,7 @@ async def test_what_is_still_a_command_is_waited_for(
     at = await add_message(pool, text="late")
     await pool.execute("update messages set id = $1 where id = $2", message, at)
     assert (await asking).json()["result"]["error"] == 0
-    kind = {"/resend": rpc.ResendMessage, "/cancel": rpc.CancelMessage, "/deletesms": rpc.DeleteMessages}[path]
+    kind = {"/resend": ResendMessage, "/cancel": CancelMessage, "/deletesms": DeleteMessages}[path]
     assert [ask.message for ask in gateway.dispatcher.of(kind)] == [message]
 
 
@@ -127,7 +128,7 @@ async def test_scopes(gateway: Gateway) -> None:
     for path in ("/resend", "/cancel", "/deletesms", "/gateway/mobile/list"):
         answer = await gateway.get(path, apikey=READING_KEY, guid="0" * 40)
         assert (answer.status, answer.json()["error"]) == (403, 1), path
-    gateway.auth.accounts[digest("sends")] = rpc.Verdict(epoch=0, account=ACCOUNT, scopes=["sms:send"])
+    gateway.auth.accounts[digest("sends")] = Verdict(epoch=0, account=ACCOUNT, scopes=["sms:send"])
     assert (await gateway.get("/cancel", apikey="sends", guid="0" * 40)).status == 200
     assert (await gateway.get("/deletesms", apikey="sends", guid_message="0" * 40)).status == 403
 
@@ -137,13 +138,13 @@ async def test_deleting_one(gateway: Gateway, pool: Pool) -> None:
     number = await add_text(pool, "hi")
     guid = str(await pool.fetchval("select guid from inbox where id = $1", number))
     for wanted, expected in (
-        (message.hex(), rpc.DeleteMessages(account=ACCOUNT, message=message)),
-        (guid.upper(), rpc.DeleteMessages(account=ACCOUNT, inbox_guid=guid)),
+        (message.hex(), DeleteMessages(account=ACCOUNT, message=message)),
+        (guid.upper(), DeleteMessages(account=ACCOUNT, inbox_guid=guid)),
     ):
         gateway.dispatcher.heard.clear()
         answer = await gateway.get("/deletesms/", apikey=KEY, guid_message=wanted)
         assert (answer.status, answer.json()) == (200, {"result": {"error": 0, "deleted": "1"}})
-        assert gateway.dispatcher.of(rpc.DeleteMessages) == [expected]
+        assert gateway.dispatcher.of(DeleteMessages) == [expected]
     gateway.dispatcher.heard.clear()
     for nothing in ("nonsense", "0" * 40, "\0", "1"):
         answer = await gateway.get("/deletesms/", apikey=KEY, guid_message=nothing)
@@ -151,7 +152,7 @@ async def test_deleting_one(gateway: Gateway, pool: Pool) -> None:
     assert (await gateway.get("/deletesms/", apikey=OTHER_KEY, guid_message=message.hex())).json() == {
         "result": {"error": 0, "deleted": "0"}
     }
-    assert gateway.dispatcher.of(rpc.DeleteMessages) == []
+    assert gateway.dispatcher.of(DeleteMessages) == []
 
 
 async def test_deleting_days_of_the_accounts_zone(gateway: Gateway) -> None:
@@ -161,7 +162,7 @@ async def test_deleting_days_of_the_accounts_zone(gateway: Gateway) -> None:
     await gateway.get("/deletesms", apikey=KEY, date_start="2026-03-20")
     await gateway.get("/deletesms", apikey=KEY, date_start="0001-01-01", date_end="9999-12-31")
     await gateway.get("/deletesms", apikey=KEY, date_start="0001-01-01", date_end="1969-12-31")
-    spans = [(ask.start, ask.end) for ask in gateway.dispatcher.of(rpc.DeleteMessages)]
+    spans = [(ask.start, ask.end) for ask in gateway.dispatcher.of(DeleteMessages)]
     # Brussels is one hour ahead of UTC, and two from 29 March 2026 on.
     assert spans == [
         (1_774_652_400.0, 1_774_821_600.0),
@@ -187,7 +188,7 @@ async def test_what_selects_nothing_deletes_nothing(gateway: Gateway) -> None:
     for parameters, code in BAD_SELECTORS:
         answer = await gateway.get("/deletesms/", apikey=KEY, **parameters)
         assert (answer.status, answer.json()["error"]) == (400, code), parameters
-    assert gateway.dispatcher.of(rpc.DeleteMessages) == []
+    assert gateway.dispatcher.of(DeleteMessages) == []
 
 
 async def test_no_selector_means_everything_where_that_is_wanted(
@@ -195,7 +196,7 @@ async def test_no_selector_means_everything_where_that_is_wanted(
 ) -> None:
     async with running_gateway(settings, nats_client, compat_delete_all=True) as gateway:
         assert (await gateway.get("/deletesms/", apikey=KEY)).json() == {"result": {"error": 0, "deleted": "1"}}
-        (asked,) = gateway.dispatcher.of(rpc.DeleteMessages)
+        (asked,) = gateway.dispatcher.of(DeleteMessages)
         assert (asked.account, asked.start, asked.message) == (ACCOUNT, 0, None)
         answer = await gateway.get("/deletesms/", apikey=KEY, date_end="2026-03-20")
         assert (answer.status, answer.json()["error"]) == (400, "missing_date_start")

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from shared.contracts import registry, rpc
+from shared.contracts import registry
 from shared.contracts.commands import SubmitSms
+from shared.contracts.rpc.auth import Verdict
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
@@ -133,7 +134,7 @@ async def test_many_recipients_go_with_others_of_their_kind(gateway: Gateway, na
 
 
 def knows(gateway: Gateway, key: str, **limits: Any) -> None:
-    verdict = rpc.Verdict(epoch=0, account=ACCOUNT, subject=key, scopes=SCOPES, **limits)
+    verdict = Verdict(epoch=0, account=ACCOUNT, subject=key, scopes=SCOPES, **limits)
     gateway.auth.accounts[digest(key)] = verdict
 
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
-from shared.contracts import rpc
+from shared.contracts.rpc.auth import Verdict
+from shared.contracts.rpc.messages import MarkRead
 from shared.db.pool import Pool
 from shared.model.ids import MessageIds, accepted_at_ms, parse_message_id
 from shared.runtime.settings import ServiceSettings
@@ -248,7 +249,7 @@ async def test_a_key_does_what_its_scopes_say(gateway: Gateway) -> None:
     assert (await gateway.get("/getsms", apikey=READING_KEY)).status == 200
     answer = await send(gateway, READING_KEY)
     assert (answer.status, answer.json()["error"]) == (403, 1)
-    gateway.auth.accounts[digest("sends")] = rpc.Verdict(epoch=0, account=ACCOUNT, scopes=["sms:send"])
+    gateway.auth.accounts[digest("sends")] = Verdict(epoch=0, account=ACCOUNT, scopes=["sms:send"])
     assert (await send(gateway, "sends")).status == 200
     for path in ("/getsms", "/log/sent/sms"):
         assert (await gateway.get(path, apikey="sends")).status == 403
@@ -332,15 +333,15 @@ async def test_the_inbox(gateway: Gateway, pool: Pool, eventually: Eventually) -
     await pool.execute("update inbox set read_at = now() where id = $1", numbers[1])
     rows = (await gateway.get("/getsms", apikey=KEY)).json()["result"]["sms"]
     assert [row["message"] for row in rows] == ["3", "2", "1"]
-    assert gateway.dispatcher.of(rpc.MarkRead) == []
+    assert gateway.dispatcher.of(MarkRead) == []
     rows = (await gateway.get("/getsms/", apikey=KEY, onlyunread="yes", sIdentifiantPhone=DEVICE)).json()
     assert [row["id"] for row in rows["result"]["sms"]] == [numbers[2], numbers[0]]
 
     async def marked() -> object:
-        return gateway.dispatcher.of(rpc.MarkRead)
+        return gateway.dispatcher.of(MarkRead)
 
     await eventually(marked)
-    assert gateway.dispatcher.of(rpc.MarkRead) == [rpc.MarkRead(account=ACCOUNT, inbox=[numbers[2], numbers[0]])]
+    assert gateway.dispatcher.of(MarkRead) == [MarkRead(account=ACCOUNT, inbox=[numbers[2], numbers[0]])]
     later = int((dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).timestamp())
     for nothing in ({"after_unix": later}, {"sIdentifiantPhone": "x"}, {"sIdentifiantPhone": "\0"}, {"offset": 3}):
         answer = await gateway.get("/getsms", apikey=KEY, **nothing)

@@ -10,8 +10,9 @@ from nats.aio.client import Client
 
 from services.gateway.once import Entry, content_of
 from shared.bus.buckets import FirstWins
-from shared.contracts import registry, rpc
+from shared.contracts import registry
 from shared.contracts.commands import SubmitSms
+from shared.contracts.rpc.auth import Verdict
 from shared.db.pool import Pool
 from shared.model.ids import MessageIds
 from shared.runtime.settings import ServiceSettings
@@ -120,7 +121,7 @@ async def test_what_was_accepted_stays_so_whatever_becomes_of_phones_and_limits(
     await pool.execute("update devices set deleted_at = now()")
     await gateway.auth.leave()
     async with running_gateway(settings, nats_client) as later:
-        verdict = rpc.Verdict(epoch=0, account=ACCOUNT, subject="key_1", scopes=SCOPES, max_parts=1)
+        verdict = Verdict(epoch=0, account=ACCOUNT, subject="key_1", scopes=SCOPES, max_parts=1)
         later.auth.accounts[digest(KEY)] = verdict
         assert (await send(later)).json()["error"] == 2
         assert (await send(later, message=long)).json()["error"] == "too_many_parts"

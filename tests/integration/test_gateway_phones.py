@@ -16,8 +16,9 @@ from services.gateway.phones.session import Means, Session
 from services.gateway.phones.wire import Wire
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import RpcClient
-from shared.contracts import phone, registry, rpc
+from shared.contracts import phone, registry
 from shared.contracts.reports import AttemptReported, TextReceived
+from shared.contracts.rpc.phones import CloseSession, Lease, OpenSession, SessionOpened
 from shared.errors import Forbidden, StaleSession, Unavailable
 from shared.model.ids import MessageId, attempt_id
 from shared.runtime.settings import ServiceSettings
@@ -56,7 +57,7 @@ async def test_a_token_opens_a_session(gateway: Gateway) -> None:
         assert there.welcome is not None
         assert (there.welcome.device, there.welcome.session, there.welcome.token) == (DEVICE, 11, None)
         assert (await there.hear(phone.Jobs)).jobs == [JOB]
-        (opened,) = gateway.dispatcher.of(rpc.OpenSession)
+        (opened,) = gateway.dispatcher.of(OpenSession)
         assert (opened.account, opened.device, opened.journal, opened.protocol) == (ACCOUNT, DEVICE, "j1", "socket")
         assert (opened.software, opened.channels, opened.approved) == ("test/1", ["sms", "wa"], False)
         assert [sim.slot for sim in opened.sims] == [1, 2]
@@ -66,7 +67,7 @@ async def test_an_enrolment_key_gives_a_token_once(gateway: Gateway) -> None:
     async with gateway.phone(token=None, enrolment_key=ENROLMENT_KEY) as there:
         assert there.welcome is not None
         assert (there.welcome.device, there.welcome.token) == (NEW_DEVICE, "new token")
-        (opened,) = gateway.dispatcher.of(rpc.OpenSession)
+        (opened,) = gateway.dispatcher.of(OpenSession)
         assert opened.approved
 
 
@@ -120,7 +121,7 @@ async def test_ready_take_and_wake(gateway: Gateway, nats_client: Client) -> Non
         await there.hear(phone.Wake)
         await there.say(phone.Ready(places={1: 2, 2: 2}, held=["x"]))
         assert (await there.hear(phone.Jobs)).jobs == [JOB], "one wake is out at most, until the phone asks"
-        lease = gateway.dispatcher.of(rpc.Lease)[-1]
+        lease = gateway.dispatcher.of(Lease)[-1]
         assert (lease.session, lease.places, lease.held) == (11, {1: 2, 2: 2}, ["x"])
         gateway.dispatcher.refused = {"b"}
         await there.say(phone.Take(seq=5, attempts=["a", "b"]))
@@ -146,7 +147,7 @@ async def test_a_take_that_nobody_answers_is_not_answered(gateway: Gateway) -> N
 
 async def test_a_take_does_not_wait_for_a_lease(gateway: Gateway) -> None:
     async with gateway.phone() as there:
-        gateway.dispatcher.silent = {rpc.Lease}
+        gateway.dispatcher.silent = {Lease}
         for _ in range(5):
             await there.say(phone.Ready(places={1: 1}))
         await there.say(phone.Take(seq=6, attempts=["a"]))
@@ -226,7 +227,7 @@ async def test_a_phone_that_leaves_gives_its_session_back(gateway: Gateway, even
         pass
 
     async def given_back() -> bool:
-        return gateway.dispatcher.of(rpc.CloseSession) == [rpc.CloseSession(account=ACCOUNT, device=DEVICE, session=11)]
+        return gateway.dispatcher.of(CloseSession) == [CloseSession(account=ACCOUNT, device=DEVICE, session=11)]
 
     await eventually(given_back)
 
@@ -287,7 +288,7 @@ async def test_a_silent_phone_is_asked_and_then_let_go(nats_client: Client) -> N
     jetstream = nats_client.jetstream()
     publisher = Publisher(jetstream, registry.REPORTS, registry.REPORT_ATTEMPT)
     means = Means(RpcClient(nats_client), publisher, publisher, time.time, ping_interval_s=0.02)
-    admitted = Admitted(ACCOUNT, DEVICE, None, rpc.SessionOpened(session=1, again=[]))
+    admitted = Admitted(ACCOUNT, DEVICE, None, SessionOpened(session=1, again=[]))
     async with asyncio.timeout(5):
         assert await Session(Wire(nothing, send), means, admitted).run() is None
     assert [frame["type"] for frame in said] == ["welcome", "ping", "ping"]

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from services.gateway.errors import RateLimited
 from services.gateway.rates import Rates
-from shared.contracts import rpc
+from shared.contracts.rpc.auth import Verdict
 from shared.db.pool import Pool
 from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
@@ -82,7 +82,7 @@ async def test_two_replicas_share_a_limit(
     settings: ServiceSettings, nats_client: Client, pool: Pool, valkey: Redis
 ) -> None:
     await add_device(pool)
-    verdict = rpc.Verdict(epoch=0, account=ACCOUNT, subject="key_limited", scopes=SCOPES, rate_per_minute=10)
+    verdict = Verdict(epoch=0, account=ACCOUNT, subject="key_limited", scopes=SCOPES, rate_per_minute=10)
     async with running_gateway(settings, nats_client) as one, running_gateway(settings, nats_client) as other:
         for gateway in (one, other):
             gateway.auth.accounts[digest("limited")] = verdict
@@ -108,7 +108,7 @@ async def test_without_valkey_everything_passes(settings: ServiceSettings, nats_
 
 
 async def limited(gateway: Gateway) -> None:
-    gateway.auth.accounts[digest("limited")] = rpc.Verdict(
+    gateway.auth.accounts[digest("limited")] = Verdict(
         epoch=0, account=ACCOUNT, subject="key_limited", scopes=SCOPES, rate_per_minute=1
     )
 

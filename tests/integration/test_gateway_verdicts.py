@@ -9,7 +9,7 @@ from nats.aio.client import Client
 
 from services.gateway.verdicts import MAX_UNKNOWN, Verdicts
 from shared.bus.rpc import RpcClient
-from shared.contracts.rpc import AuthChanged, Verdict
+from shared.contracts.rpc.auth import AuthChanged, Verdict
 from shared.errors import Unavailable
 from shared.security.secrets import digest
 from tests.conftest import Eventually

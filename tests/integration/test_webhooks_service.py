@@ -21,9 +21,11 @@ from services.webhooks.settings import WebhooksSettings
 from services.webhooks.store import Claimed, Completion, Store
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import RpcClient
-from shared.contracts import registry, rpc
+from shared.contracts import registry
 from shared.contracts.envelope import encode_item
 from shared.contracts.events import Event
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.webhooks import CreateEndpoint, DeleteEndpoint, Endpoint, ListEndpoints
 from shared.db.pool import Pool
 from shared.errors import Invalid, NotFound
 from shared.runtime.service import Service
@@ -440,7 +442,7 @@ async def test_endpoints_are_made_listed_and_ended(
     ask: RpcClient, world: World, receiver: HostileReceiver, eventually: Eventually
 ) -> None:
     account = await world.account()
-    request = rpc.CreateEndpoint(account=account, url=receiver.url, description=" mine ")
+    request = CreateEndpoint(account=account, url=receiver.url, description=" mine ")
     made = (await ask.ask(registry.WEBHOOKS_ENDPOINT_CREATE, request)).endpoint
     assert made.id.startswith("wh_")
     assert len(made.id) == 15
@@ -450,8 +452,8 @@ async def test_endpoints_are_made_listed_and_ended(
     receiver.default = Answer(500)
     await world.publish(await world.text(account))
 
-    async def shown() -> rpc.Endpoint:
-        answer = await ask.ask(registry.WEBHOOKS_ENDPOINT_LIST, rpc.ListEndpoints(account=account, id=made.id))
+    async def shown() -> Endpoint:
+        answer = await ask.ask(registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=account, id=made.id))
         return answer.endpoints[0]
 
     async def failed() -> bool:
@@ -460,30 +462,30 @@ async def test_endpoints_are_made_listed_and_ended(
     await eventually(failed)
     listed = await shown()
     assert (listed.pending, listed.delivered, listed.last_error) == (1, 1, "It answered HTTP 500.")
-    end = rpc.DeleteEndpoint(account=account, id=made.id)
-    assert await ask.ask(registry.WEBHOOKS_ENDPOINT_DELETE, end) == rpc.Done()
+    end = DeleteEndpoint(account=account, id=made.id)
+    assert await ask.ask(registry.WEBHOOKS_ENDPOINT_DELETE, end) == Done()
     assert [each["state"] for each in await world.deliveries()] == ["delivered", "canceled"]
     with pytest.raises(NotFound):
         await ask.ask(registry.WEBHOOKS_ENDPOINT_DELETE, end)
-    assert (await ask.ask(registry.WEBHOOKS_ENDPOINT_LIST, rpc.ListEndpoints(account=account))).endpoints == []
+    assert (await ask.ask(registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=account))).endpoints == []
 
 
 async def test_endpoints_belong_to_their_account(ask: RpcClient, world: World) -> None:
     ours, other = await world.account(), await world.account("other")
     mine = await world.endpoint(ours, "https://example.com/")
     with pytest.raises(NotFound):
-        await ask.ask(registry.WEBHOOKS_ENDPOINT_LIST, rpc.ListEndpoints(account=other, id=mine))
+        await ask.ask(registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=other, id=mine))
     with pytest.raises(NotFound):
-        await ask.ask(registry.WEBHOOKS_ENDPOINT_DELETE, rpc.DeleteEndpoint(account=other, id=mine))
+        await ask.ask(registry.WEBHOOKS_ENDPOINT_DELETE, DeleteEndpoint(account=other, id=mine))
     with pytest.raises(NotFound):
-        await ask.ask(registry.WEBHOOKS_ENDPOINT_CREATE, rpc.CreateEndpoint(account=99, url="https://example.com/"))
+        await ask.ask(registry.WEBHOOKS_ENDPOINT_CREATE, CreateEndpoint(account=99, url="https://example.com/"))
 
 
 async def test_a_url_that_may_not_be_called_is_refused(ask: RpcClient, world: World) -> None:
     account = await world.account()
     for url in ("http://10.0.0.1/", "gopher://example.com/", "http://169.254.169.254/"):
         with pytest.raises(Invalid) as refused:
-            await ask.ask(registry.WEBHOOKS_ENDPOINT_CREATE, rpc.CreateEndpoint(account=account, url=url))
+            await ask.ask(registry.WEBHOOKS_ENDPOINT_CREATE, CreateEndpoint(account=account, url=url))
         assert refused.value.code == "invalid_url"
 
 

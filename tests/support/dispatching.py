@@ -11,7 +11,7 @@ from services.dispatcher.store.work import Asked, LeasedJob, ServedQueue, Work
 from shared.contracts.commands import Recipient, SubmitSms
 from shared.contracts.phone import Outcome, Sim
 from shared.contracts.reports import AttemptReported
-from shared.contracts.rpc import OpenSession
+from shared.contracts.rpc.phones import OpenSession
 from shared.db.pool import Pool
 from shared.model.ids import MessageIds, new_device_id
 from shared.model.texts import segments

@@ -15,10 +15,22 @@ from websockets.asyncio.client import ClientConnection, connect
 from deploy.local.ports import free_port
 from services.gateway.app import open_service
 from services.gateway.settings import GatewaySettings
-from shared.contracts import phone, registry, rpc
+from shared.contracts import phone, registry
 from shared.contracts.commands import SubmitSms
 from shared.contracts.envelope import decode_envelope
 from shared.contracts.registry import Rpc
+from shared.contracts.rpc.answers import Done, RpcError
+from shared.contracts.rpc.auth import AuthChanged, Enrol, Enrolled, Verdict, Verify
+from shared.contracts.rpc.messages import Deleted
+from shared.contracts.rpc.phones import (
+    Leased,
+    OpenSession,
+    SessionOpened,
+    SessionRef,
+    SessionsRenewed,
+    TakeAttempts,
+    TakenAttempts,
+)
 from shared.errors import SmsFleetError
 from shared.runtime.service import Service
 from shared.runtime.settings import ServiceSettings
@@ -42,7 +54,7 @@ async def answering(client: Client, contract: Rpc[Any, Any], answer: Callable[[A
         try:
             reply = await answer(msgspec.msgpack.decode(message.data, type=contract.request))
         except SmsFleetError as error:
-            reply = rpc.RpcError(error.code, str(error))
+            reply = RpcError(error.code, str(error))
         if reply is not None:
             await message.respond(_encode(reply))
 
@@ -57,15 +69,13 @@ class Auth:
         self._answers: list[Subscription] = []
         self.epoch = 1
         self.silent = False
-        self.asked: list[rpc.Verify] = []
-        self.accounts: dict[bytes, rpc.Verdict] = {
-            digest(KEY): rpc.Verdict(
-                epoch=0, account=ACCOUNT, subject="key_1", scopes=SCOPES, time_zone="Europe/Brussels"
-            ),
-            digest(OTHER_KEY): rpc.Verdict(epoch=0, account=OTHER_ACCOUNT, subject="key_2", scopes=SCOPES),
-            digest(READING_KEY): rpc.Verdict(epoch=0, account=ACCOUNT, subject="key_4", scopes=["sms:read"]),
-            digest(SUSPENDED_KEY): rpc.Verdict(epoch=0, account=9, subject="key_3", active=False),
-            digest(TOKEN): rpc.Verdict(epoch=0, account=ACCOUNT, subject=DEVICE),
+        self.asked: list[Verify] = []
+        self.accounts: dict[bytes, Verdict] = {
+            digest(KEY): Verdict(epoch=0, account=ACCOUNT, subject="key_1", scopes=SCOPES, time_zone="Europe/Brussels"),
+            digest(OTHER_KEY): Verdict(epoch=0, account=OTHER_ACCOUNT, subject="key_2", scopes=SCOPES),
+            digest(READING_KEY): Verdict(epoch=0, account=ACCOUNT, subject="key_4", scopes=["sms:read"]),
+            digest(SUSPENDED_KEY): Verdict(epoch=0, account=9, subject="key_3", active=False),
+            digest(TOKEN): Verdict(epoch=0, account=ACCOUNT, subject=DEVICE),
         }
         self.enrolments = 0
 
@@ -84,21 +94,21 @@ class Auth:
     async def speak(self) -> None:
         while True:
             if not self.silent:
-                await self._client.publish(registry.AUTH_CHANGED, _encode(rpc.AuthChanged(self.epoch)))
+                await self._client.publish(registry.AUTH_CHANGED, _encode(AuthChanged(self.epoch)))
             await asyncio.sleep(0.1)
 
-    async def _verify(self, ask: rpc.Verify) -> rpc.Verdict | None:
+    async def _verify(self, ask: Verify) -> Verdict | None:
         self.asked.append(ask)
         if self.silent:
             return None
-        found = self.accounts.get(ask.digest, rpc.Verdict(epoch=0))
+        found = self.accounts.get(ask.digest, Verdict(epoch=0))
         return msgspec.structs.replace(found, epoch=self.epoch)
 
-    async def _enrol(self, ask: rpc.Enrol) -> rpc.Enrolled:
+    async def _enrol(self, ask: Enrol) -> Enrolled:
         if ask.digest != digest(ENROLMENT_KEY):
             raise SmsFleetError("no such key")
         self.enrolments += 1
-        return rpc.Enrolled(account=ACCOUNT, device=NEW_DEVICE, token="new token", approved=True)
+        return Enrolled(account=ACCOUNT, device=NEW_DEVICE, token="new token", approved=True)
 
 
 class Dispatcher:
@@ -111,7 +121,7 @@ class Dispatcher:
         self.again: list[phone.Job] = []
         self.jobs: list[phone.Job] = []
         self.refused: set[str] = set()
-        self.stale: list[rpc.SessionRef] = []
+        self.stale: list[SessionRef] = []
         self.error: SmsFleetError | None = None
         self.deleted = 1
         self.silent: set[type] = set()
@@ -120,14 +130,14 @@ class Dispatcher:
     async def start(self) -> None:
         answers: list[tuple[Rpc[Any, Any], Callable[[Any], Any]]] = [
             (registry.DISPATCHER_HELLO, self._hello),
-            (registry.DISPATCHER_LEASE, lambda _: rpc.Leased(self.jobs)),
+            (registry.DISPATCHER_LEASE, lambda _: Leased(self.jobs)),
             (registry.DISPATCHER_TAKE, self._take),
-            (registry.DISPATCHER_RENEW, lambda _: rpc.SessionsRenewed(self.stale)),
-            (registry.DISPATCHER_CLOSE, lambda _: rpc.Done()),
-            (registry.DISPATCHER_MARK_READ, lambda _: rpc.Done()),
-            (registry.DISPATCHER_RESEND, lambda _: rpc.Done()),
-            (registry.DISPATCHER_CANCEL, lambda _: rpc.Done()),
-            (registry.DISPATCHER_DELETE, lambda _: rpc.Deleted(self.deleted)),
+            (registry.DISPATCHER_RENEW, lambda _: SessionsRenewed(self.stale)),
+            (registry.DISPATCHER_CLOSE, lambda _: Done()),
+            (registry.DISPATCHER_MARK_READ, lambda _: Done()),
+            (registry.DISPATCHER_RESEND, lambda _: Done()),
+            (registry.DISPATCHER_CANCEL, lambda _: Done()),
+            (registry.DISPATCHER_DELETE, lambda _: Deleted(self.deleted)),
         ]
         self._answers = [await answering(self._client, contract, self._heard(answer)) for contract, answer in answers]
 
@@ -150,12 +160,12 @@ class Dispatcher:
 
         return handle
 
-    def _hello(self, ask: rpc.OpenSession) -> rpc.SessionOpened:
+    def _hello(self, ask: OpenSession) -> SessionOpened:
         self.session += 1
-        return rpc.SessionOpened(session=self.session, again=self.again)
+        return SessionOpened(session=self.session, again=self.again)
 
-    def _take(self, ask: rpc.TakeAttempts) -> rpc.TakenAttempts:
-        return rpc.TakenAttempts([attempt for attempt in ask.attempts if attempt not in self.refused])
+    def _take(self, ask: TakeAttempts) -> TakenAttempts:
+        return TakenAttempts([attempt for attempt in ask.attempts if attempt not in self.refused])
 
 
 class Gateway:

@@ -17,7 +17,7 @@ class Letter(NamedTuple):
     replayed_at: float | None
 
 
-class DeadLetters:
+class DeadLetterBox:
     """Keeps and hands out dead letters."""
 
     def __init__(self, pool: Pool) -> None:

@@ -8,7 +8,7 @@ from services.dispatcher.states import CHANGES_PER_ATTEMPT, DEVICE_REMOVED_CHANG
 from services.dispatcher.store.messages import ReadyCount
 from services.dispatcher.store.work import LEASE_S, LeasedJob
 from shared.contracts.phone import Sim
-from shared.contracts.rpc import Device, OpenSession, SessionRef
+from shared.contracts.rpc.phones import Device, OpenSession, SessionRef
 from shared.db.pool import Pool
 
 ORPHANS_PER_STATEMENT = 500

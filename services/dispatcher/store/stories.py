@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Literal
 
 from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT
-from shared.contracts.rpc import Change, MessageStory
+from shared.contracts.rpc.messages import Change, MessageStory
 from shared.db.pool import Pool
 
 CancelOutcome = Literal["canceled", "too_late", "not_found"]

@@ -1,6 +1,6 @@
 """What needs a person's eye: messages that wait too long, outcomes that nobody knows, phones that do not report."""
 
-from shared.contracts.rpc import Flag
+from shared.contracts.rpc.messages import Flag
 from shared.db.pool import Pool
 
 LATE_S = 60

@@ -8,7 +8,8 @@ from services.gateway.phones.farewell import Farewell
 from shared.bus.rpc import RpcClient
 from shared.contracts import phone
 from shared.contracts.registry import AUTH_ENROL, AUTH_VERIFY, DISPATCHER_HELLO, DISPATCHER_RENEW
-from shared.contracts.rpc import Enrol, OpenSession, RenewSessions, SessionOpened, Verify
+from shared.contracts.rpc.auth import Enrol, Verify
+from shared.contracts.rpc.phones import OpenSession, RenewSessions, SessionOpened
 from shared.errors import SmsFleetError, Unavailable
 from shared.security.secrets import digest
 

@@ -9,7 +9,7 @@ import structlog
 from services.gateway.phones.farewell import Farewell
 from shared.bus.rpc import RpcClient
 from shared.contracts.registry import DISPATCHER_CLOSE, DISPATCHER_RENEW
-from shared.contracts.rpc import CloseSession, RenewSessions, SessionRef
+from shared.contracts.rpc.phones import CloseSession, RenewSessions, SessionRef
 from shared.errors import SmsFleetError
 
 log = structlog.get_logger()

@@ -15,7 +15,7 @@ from shared.bus.rpc import RpcClient
 from shared.contracts import phone
 from shared.contracts.envelope import encode_item
 from shared.contracts.registry import DISPATCHER_LEASE, DISPATCHER_TAKE
-from shared.contracts.rpc import Lease, TakeAttempts
+from shared.contracts.rpc.phones import Lease, TakeAttempts
 from shared.errors import SmsFleetError, StaleSession, Unavailable
 
 log = structlog.get_logger()

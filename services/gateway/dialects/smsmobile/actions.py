@@ -10,7 +10,7 @@ from services.gateway.store import SentRow
 from services.gateway.tracking import Tracker
 from shared.bus.rpc import RpcClient
 from shared.contracts.registry import DISPATCHER_CANCEL, DISPATCHER_RESEND
-from shared.contracts.rpc import CancelMessage, ResendMessage
+from shared.contracts.rpc.messages import CancelMessage, ResendMessage
 from shared.errors import NotFound
 from shared.model.ids import parse_message_id
 

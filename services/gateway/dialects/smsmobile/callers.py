@@ -7,7 +7,7 @@ from services.gateway.dialects.smsmobile.parameters import Parameters
 from services.gateway.errors import Suspended
 from services.gateway.rates import Rates
 from services.gateway.verdicts import Verdicts
-from shared.contracts.rpc import Verdict
+from shared.contracts.rpc.auth import Verdict
 from shared.errors import Forbidden
 from shared.security.secrets import digest
 

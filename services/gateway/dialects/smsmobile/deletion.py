@@ -11,7 +11,7 @@ from services.gateway.dialects.smsmobile.parameters import Parameters
 from services.gateway.tracking import Tracker
 from shared.bus.rpc import RpcClient
 from shared.contracts.registry import DISPATCHER_DELETE
-from shared.contracts.rpc import DeleteMessages
+from shared.contracts.rpc.messages import DeleteMessages
 from shared.errors import Invalid
 from shared.model.ids import MessageId, parse_message_id
 

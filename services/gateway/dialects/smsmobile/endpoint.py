@@ -20,7 +20,7 @@ from services.gateway.dialects.smsmobile.errors import (
     answer_to,
 )
 from services.gateway.dialects.smsmobile.parameters import Parameters, parse_body, parse_pairs
-from shared.contracts.rpc import Verdict
+from shared.contracts.rpc.auth import Verdict
 from shared.errors import Forbidden, SmsFleetError
 from shared.model.storable import MAX_BODY_BYTES
 

@@ -13,7 +13,7 @@ from services.gateway.store import Store, Wanted
 from services.gateway.tracking import Tracker
 from shared.bus.rpc import RpcClient
 from shared.contracts.registry import DISPATCHER_MARK_READ
-from shared.contracts.rpc import MarkRead
+from shared.contracts.rpc.messages import MarkRead
 from shared.errors import Invalid
 from shared.model.ids import accepted_at_ms, first_id_at, parse_message_id
 from shared.model.numbers import compacted

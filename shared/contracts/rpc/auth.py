@@ -1,0 +1,159 @@
+"""Questions that only auth can answer: credentials, accounts, keys."""
+
+from typing import Literal
+
+import msgspec
+
+
+class Verify(msgspec.Struct, frozen=True, tag="auth.verify.v1"):
+    """Who is behind this credential? `digest` is its SHA-256; the credential itself does not travel."""
+
+    kind: Literal["api_key", "enrolment_key", "device_token"]
+    digest: bytes
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="verdict"):
+    """`account` is None for an unknown, revoked or expired credential.
+
+    `active` is False for a suspended account. `subject` names the credential (key id, device id). `epoch` is how far
+    the answering replica has followed `auth.changed`. `rate_per_minute` (requests of this key) and `max_parts` (of one
+    message) are None where there is no limit; `region` is the ISO 3166 code that national numbers are read by.
+    """
+
+    epoch: int
+    account: int | None = None
+    subject: str = ""
+    scopes: list[str] = msgspec.field(default_factory=list)
+    active: bool = True
+    time_zone: str = "UTC"
+    region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
+
+
+class Enrol(msgspec.Struct, frozen=True, kw_only=True, tag="auth.enrol.v1"):
+    """Make a device from an enrolment key (by digest), or give the device that a spent one made a new token."""
+
+    digest: bytes
+
+
+class Enrolled(msgspec.Struct, frozen=True, kw_only=True, tag="enrolled"):
+    """The device that the key stands for. `token` is shown once; `approved` False: it leases nothing yet."""
+
+    account: int
+    device: str
+    token: str
+    approved: bool
+
+
+class CreateAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_create.v1"):
+    """A new account with an API key of every scope and a reusable enrolment key. Conflict: the name is taken."""
+
+    name: str
+    time_zone: str = "UTC"
+
+
+class AccountCreated(msgspec.Struct, frozen=True, kw_only=True, tag="account_created"):
+    """Both credentials are shown here and never again."""
+
+    account: int
+    name: str
+    api_key: str
+    enrolment_key: str
+
+
+class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_set.v1"):
+    """Change an account's settings: None leaves one as it is; 0 or an empty text takes a limit or the region away.
+
+    A suspended account's requests are refused, and its waiting messages are held.
+    """
+
+    account: int
+    status: Literal["active", "suspended"] | None = None
+    time_zone: str | None = None
+    region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
+
+
+class ListAccounts(msgspec.Struct, frozen=True, tag="auth.account_list.v1"):
+    """All accounts of the installation."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as people see it."""
+
+    id: int
+    name: str
+    status: str
+    time_zone: str
+    created_at: float
+    region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
+
+
+class Accounts(msgspec.Struct, frozen=True, tag="accounts"):
+    """Accounts in order of creation."""
+
+    accounts: list[Account]
+
+
+class CreateKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_create.v1"):
+    """A new API key. An empty list of scopes means every scope; no rate of its own, the account's."""
+
+    account: int
+    name: str
+    scopes: list[str] = msgspec.field(default_factory=list)
+    rate_per_minute: int | None = None
+
+
+class KeyCreated(msgspec.Struct, frozen=True, kw_only=True, tag="key_created"):
+    """The key is shown here and never again."""
+
+    id: str
+    api_key: str
+
+
+class ListKeys(msgspec.Struct, frozen=True, tag="auth.key_list.v1"):
+    """The API keys of an account."""
+
+    account: int
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key as people see it: never its secret, but its first characters."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: list[str]
+    created_at: float
+    revoked_at: float | None
+    rate_per_minute: int | None = None
+
+
+class Keys(msgspec.Struct, frozen=True, tag="keys"):
+    """Keys in order of creation."""
+
+    keys: list[Key]
+
+
+class RevokeKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_revoke.v1"):
+    """End an API key at once. NotFound if the account has no such key."""
+
+    account: int
+    id: str
+
+
+class RevokeDevice(msgspec.Struct, frozen=True, kw_only=True, tag="auth.device_revoke.v1"):
+    """End a device's token, and the single-use enrolment key that made it. NotFound if there is no such device."""
+
+    account: int
+    device: str
+
+
+class AuthChanged(msgspec.Struct, frozen=True, tag="auth.changed.v1"):
+    """Broadcast on core NATS after each change and every 500 ms: how far auth's state has grown."""
+
+    epoch: int

@@ -1,0 +1,121 @@
+"""Questions about phones that only the dispatcher can answer: sessions, leases, takes, the list of phones."""
+
+import msgspec
+
+from shared.contracts.phone import Job, Sim
+
+
+class OpenSession(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.hello.v1"):
+    """A phone said hello at a gateway. `gateway` is the id of that replica."""
+
+    account: int
+    device: str
+    gateway: str
+    journal: str
+    name: str
+    sims: list[Sim]
+    channels: list[str]
+    software: str
+    protocol: str
+    approved: bool
+
+
+class SessionOpened(msgspec.Struct, frozen=True, kw_only=True, tag="session_opened"):
+    """The session's number, and the taken work of this journal without a report, to be given again."""
+
+    session: int
+    again: list[Job]
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.lease.v1"):
+    """`places`: untaken jobs that each SIM slot may hold in all; `held`: attempt ids that the phone holds already."""
+
+    account: int
+    device: str
+    session: int
+    places: dict[int, int]
+    held: list[str]
+
+
+class Leased(msgspec.Struct, frozen=True, tag="leased"):
+    """Jobs of this session that the phone did not name as held, untaken ones first; at most 256 KiB."""
+
+    jobs: list[Job]
+
+
+class TakeAttempts(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.take.v1"):
+    """May this session send these attempts now?"""
+
+    account: int
+    device: str
+    session: int
+    attempts: list[str]
+
+
+class TakenAttempts(msgspec.Struct, frozen=True, tag="taken"):
+    """The attempts that are this phone's to send; no other phone is ever given them unless it reports failure."""
+
+    attempts: list[str]
+
+
+class SessionRef(msgspec.Struct, frozen=True, array_like=True):
+    """A session by device and number."""
+
+    device: str
+    session: int
+
+
+class RenewSessions(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.renew.v1"):
+    """All sessions that a gateway holds are alive (every 10 s; a lease ends 30 s after its session's last one)."""
+
+    gateway: str
+    sessions: list[SessionRef]
+
+
+class SessionsRenewed(msgspec.Struct, frozen=True, tag="renewed"):
+    """The sessions that are no longer the newest of their device; their connections must be closed."""
+
+    stale: list[SessionRef]
+
+
+class CloseSession(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.close.v1"):
+    """The phone's connection ended; what it had not taken goes back to its queue."""
+
+    account: int
+    device: str
+    session: int
+
+
+class ListDevices(msgspec.Struct, frozen=True, tag="dispatcher.device_list.v1"):
+    """The phones of an account."""
+
+    account: int
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A phone as people see it; `held` counts leased and taken messages."""
+
+    id: str
+    name: str
+    online: bool
+    approved: bool
+    protocol: str
+    software: str
+    session: int
+    sims: list[Sim]
+    channels: list[str]
+    last_seen_at: float | None
+    held: int
+
+
+class Devices(msgspec.Struct, frozen=True, tag="devices"):
+    """Phones in order of enrolment."""
+
+    devices: list[Device]
+
+
+class RemoveDevice(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.device_remove.v1"):
+    """Remove a phone: work pinned to it fails at once, what it took without a report is unknown. NotFound."""
+
+    account: int
+    device: str
