@@ -4,11 +4,16 @@ from typing import Literal
 
 import msgspec
 
+CredentialKind = Literal["api_key", "enrolment_key", "device_token", "client"]
+
 
 class Verify(msgspec.Struct, frozen=True, tag="auth.verify.v1"):
-    """Who is behind this credential? `digest` is its SHA-256; the credential itself does not travel."""
+    """Who is behind this credential? `digest` is its SHA-256; the credential itself does not travel.
 
-    kind: Literal["api_key", "enrolment_key", "device_token"]
+    A `client` is asked for by the SHA-256 of its client_id, by a gateway that has verified a token which names it.
+    """
+
+    kind: CredentialKind
     digest: bytes
 
 
@@ -151,6 +156,93 @@ class RevokeDevice(msgspec.Struct, frozen=True, kw_only=True, tag="auth.device_r
 
     account: int
     device: str
+
+
+class IssueToken(msgspec.Struct, frozen=True, kw_only=True, tag="auth.token_issue.v1"):
+    """An access token for this client (RFC 6749, 4.4). `secret` is the SHA-256 of what the client showed.
+
+    `scope` is what it asked for, space-separated; None for all that the client has. `address` goes into the audit log
+    of refusals. Refused with `invalid_client`, `invalid_scope`, or `unauthorized_client` for a suspended account.
+    """
+
+    client_id: str
+    secret: bytes
+    scope: str | None
+    address: str
+
+
+class TokenIssued(msgspec.Struct, frozen=True, kw_only=True, tag="token_issued"):
+    """A JWT as in RFC 9068, how many seconds it lives, and what it allows, space-separated."""
+
+    access_token: str
+    expires_in: int
+    scope: str
+
+
+class IntrospectToken(msgspec.Struct, frozen=True, kw_only=True, tag="auth.token_introspect.v1"):
+    """What is this token worth? (RFC 7662.) Asked by a client, of tokens of its own account.
+
+    Refused with `invalid_client`.
+    """
+
+    client_id: str
+    secret: bytes
+    token: str
+
+
+class TokenFacts(msgspec.Struct, frozen=True, kw_only=True, tag="token_facts", omit_defaults=True):
+    """RFC 7662, 2.2: an inactive token has no other facts. Times are Unix seconds."""
+
+    active: bool
+    scope: str | None = None
+    client_id: str | None = None
+    token_type: str | None = None
+    sub: str | None = None
+    aud: str | None = None
+    iss: str | None = None
+    jti: str | None = None
+    iat: int | None = None
+    exp: int | None = None
+
+
+class RevokeToken(msgspec.Struct, frozen=True, kw_only=True, tag="auth.token_revoke.v1"):
+    """End this token at once (RFC 7009); a token that is unknown or another client's is passed over.
+
+    Refused with `invalid_client`.
+    """
+
+    client_id: str
+    secret: bytes
+    token: str
+
+
+class AskTrust(msgspec.Struct, frozen=True, tag="auth.trust.v1"):
+    """What a gateway needs to verify access tokens by itself; `since` leaves out revocations up to that epoch."""
+
+    since: int = 0
+
+
+class VerifyingKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that access tokens are verified with: its id and the 32 bytes of an Ed25519 public key."""
+
+    kid: str
+    public: bytes
+
+
+class RevokedToken(msgspec.Struct, frozen=True, array_like=True):
+    """A token that ended before its time; `expires_at` (Unix seconds) is when it may be forgotten."""
+
+    jti: str
+    expires_at: int
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True, tag="trust"):
+    """As of `epoch`: every key that a living token may be signed with, and the revoked tokens that still live."""
+
+    epoch: int
+    issuer: str
+    keys: list[VerifyingKey]
+    revoked: list[RevokedToken]
 
 
 class AuthChanged(msgspec.Struct, frozen=True, tag="auth.changed.v1"):
