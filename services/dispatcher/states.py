@@ -1,6 +1,7 @@
-"""The life of attempts and messages as pure rules: ranks, folding of reports, numbers of changes."""
+"""The life of attempts and messages as pure rules: allowed moves, ranks, folding of reports, numbers of changes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from shared.contracts.reports import AttemptReported
@@ -9,6 +10,11 @@ AttemptState = Literal["leased", "taken", "unknown", "canceled", "sent", "failed
 MessageState = Literal[
     "scheduled", "queued", "leased", "taken", "sent", "delivered", "failed", "expired", "canceled", "unknown"
 ]
+Cause = Literal[
+    "due", "lease", "lapse", "take", "hold",
+    "sent", "delivered", "failed", "canceled", "unknown",
+    "retry", "cancel", "expire", "remove", "resend", "force_resend",
+]  # fmt: skip
 
 RANKED: Final[tuple[AttemptState, ...]] = (
     "leased",
@@ -20,6 +26,66 @@ RANKED: Final[tuple[AttemptState, ...]] = (
     "delivered",
 )
 """States of an attempt from the weakest knowledge to the strongest; a report never moves an attempt down."""
+
+UNTAKEN: Final[tuple[MessageState, ...]] = ("scheduled", "queued", "leased")
+"""No phone may send it yet: it can be withdrawn without asking anybody."""
+
+RESENDABLE: Final[tuple[MessageState, ...]] = ("failed", "expired", "canceled")
+"""Certainly not sent: it may have a fresh round of tries."""
+
+# A phone may speak of any attempt that it ever took, long after the message went on: while a later try waits, after
+# cancelling, after a lost journal. So every state of a message that a phone may have taken is open to every report.
+_TAKEN_ONCE: Final[tuple[MessageState, ...]] = (
+    "scheduled", "queued", "leased", "taken", "unknown", "canceled", "failed", "expired",
+)  # fmt: skip
+
+MOVES: Final[Mapping[Cause, tuple[tuple[MessageState, ...], MessageState]]] = MappingProxyType(
+    {
+        # What the clock and the phones' asking do.
+        "due": (("scheduled",), "queued"),
+        "hold": (("queued",), "scheduled"),
+        "lease": (("queued",), "leased"),
+        "lapse": (("leased",), "queued"),
+        "take": (("leased",), "taken"),
+        # What phones report.
+        "sent": (_TAKEN_ONCE, "sent"),
+        "delivered": ((*_TAKEN_ONCE, "sent"), "delivered"),
+        "failed": (("taken", "unknown", "canceled", "sent"), "failed"),
+        "canceled": (("taken", "unknown"), "canceled"),
+        "unknown": (("taken",), "unknown"),
+        "retry": (("taken", "unknown"), "scheduled"),
+        # What people and time decide.
+        "cancel": (UNTAKEN, "canceled"),
+        "expire": (UNTAKEN, "expired"),
+        "remove": (UNTAKEN, "failed"),
+        "resend": (RESENDABLE, "queued"),
+        "force_resend": ((*RESENDABLE, "unknown"), "queued"),
+    }
+)
+"""Every move that a message can make: its cause, the states in which that may happen, and where it leads."""
+
+
+def move(state: MessageState, cause: Cause) -> MessageState | None:
+    """Where the cause leads from this state; None where it changes nothing."""
+    before, after = MOVES[cause]
+    return after if state in before else None
+
+
+def may_move(attempt: AttemptState, told: AttemptState) -> bool:
+    """Whether a report moves an attempt: only upwards, and only one that was taken."""
+    return attempt != "leased" and rank(told) > rank(attempt)
+
+
+def derive(attempts: Sequence[AttemptState]) -> MessageState:
+    """What a message's taken attempts, oldest first and at least one, say of it.
+
+    A delivery or a sending on any attempt is what the recipient has; otherwise the newest attempt counts.
+    """
+    for proof in ("delivered", "sent"):
+        if proof in attempts:
+            return proof
+    return attempts[-1]
+
 
 CHANGES_PER_ATTEMPT: Final = 16
 """Room for one attempt's changes in a message's growing change numbers."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.dispatcher.states import fold
+from services.dispatcher.states import MOVES, MessageState, derive, fold
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.work import Asked
@@ -27,8 +27,16 @@ PHONES = 5
 ACTIONS = [
     *("submit", "submit", "open", "open", "wipe", "lease", "lease", "lease", "take", "take", "lost_take"),
     *("zombie_take", "perform", "perform", "perform", "fail", "crash", "report", "report", "repeat_reports"),
-    *("silence", "cancel", "later", "lapse"),
+    *("silence", "cancel", "later", "lapse", "resend"),
 ]
+
+ALLOWED = {(before, after) for befores, after in MOVES.values() for before in befores}
+
+SHOWN = """
+select m.id, case w.state when 'later' then 'scheduled' when 'ready' then 'queued' when 'leased' then 'leased'
+    when 'taken' then case m.state when 'unknown' then 'unknown' else 'taken' end else m.state end as state
+from messages m left join work w on w.message_id = m.id
+"""
 
 
 @dataclass
@@ -57,6 +65,7 @@ class World:
         self.submitted: list[bytes] = []
         self.sends: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
         self.clock = 1_000_000_000.0
+        self.seen: dict[bytes, MessageState] = {}
 
     def dispatcher(self) -> Stores:
         return self.chance.choice(self.stores)
@@ -64,6 +73,15 @@ class World:
     async def act(self, action: str) -> None:
         phone = self.chance.choice(self.phones)
         await getattr(self, action)(phone)
+        await self.watch(action)
+
+    async def watch(self, action: str) -> None:
+        """Holds what the action did to every message to the table of moves."""
+        now: dict[bytes, MessageState] = {row["id"]: row["state"] for row in await self.pool.fetch(SHOWN)}
+        for message, before in self.seen.items():
+            after = now[message]
+            assert before == after or (before, after) in ALLOWED, f"{action} moved {before} to {after}"
+        self.seen = now
 
     async def submit(self, _: Phone) -> None:
         command = submit_sms(*[f"+1555{self.chance.randrange(10**6):06}" for _ in range(self.chance.randint(1, 4))])
@@ -189,6 +207,10 @@ class World:
         if self.submitted:
             await Stories(self.pool).cancel(self.chance.choice(self.submitted), ACCOUNT)
 
+    async def resend(self, _: Phone) -> None:
+        if self.submitted:
+            await Stories(self.pool).resend(self.chance.choice(self.submitted), ACCOUNT, force=False)
+
     async def later(self, _: Phone) -> None:
         """Minutes pass: retries are due."""
         await self.pool.execute("update work set due = now() where state = 'later'")
@@ -230,6 +252,19 @@ class World:
                 assert not sends, f"called {row['state']}, but a radio performed it: {dict(row)}"
             else:
                 assert row["state"] == "unknown", f"ended as {row['state']}"
+        await self.explain()
+
+    async def explain(self) -> None:
+        """Every end is what the attempts say, or was decided before a phone took the last try."""
+        told = defaultdict(list)
+        for row in await self.pool.fetch("select message_id, number, state from attempts order by message_id, number"):
+            told[row["message_id"]].append((row["number"], row["state"]))
+        for row in await self.pool.fetch("select id, state, attempt from messages"):
+            attempts = told[row["id"]]
+            if attempts and (attempts[-1][0] == row["attempt"] or row["state"] in ("sent", "delivered")):
+                assert row["state"] == derive([state for _, state in attempts]), (dict(row), attempts)
+            else:
+                assert row["state"] == "canceled", (dict(row), attempts)
 
 
 @settings(

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
 from services.dispatcher.states import fold
 from services.dispatcher.store.reports import Reports
+from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.work import Asked
 from shared.db.pool import Pool
 from tests.support.dispatching import ACCOUNT, Stores, message_row, opened, reported, submit_sms, taken_one
@@ -150,3 +152,34 @@ async def test_a_late_sending_of_a_failed_attempt_ends_the_message_without_anoth
     assert await pool.fetchval("select count(*) from work") == 0
     told = [row["type"] for row in await pool.fetch("select type from outbox order by id")]
     assert sorted(told) == ["sms.failed", "sms.sent"]
+
+
+async def test_a_failure_told_after_the_sending_is_the_end_and_brings_no_other_try(pool: Pool) -> None:
+    stores = await Stores.on(pool)
+    reports = Reports(pool)
+    device, _, message = await taken_one(stores)
+    await pool.execute("delete from outbox")
+    for state in ("sent", "failed"):
+        await reports.fold(fold([reported(message, state, device)]))
+    assert (await message_row(pool, message))[0] == "failed"
+    assert await pool.fetchval("select count(*) from work") == 0
+    told = [row["type"] for row in await pool.fetch("select type from outbox order by number")]
+    assert told == ["sms.sent", "sms.failed"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_late_sending_of_the_first_attempt_outweighs_the_failure_of_the_second(
+    pool: Pool, at_once: bool
+) -> None:
+    stores = await Stores.on(pool)
+    reports = Reports(pool)
+    device, session, message = await taken_one(stores)
+    await reports.fold(fold([reported(message, "unknown", device)]))
+    assert (await Stories(pool).resend(message, ACCOUNT, force=True))[0] == "resent"
+    assert await stores.lease(device, session)
+    assert await stores.work.take([Asked(message, 2, device, session, ACCOUNT)])
+    late, failed = reported(message, "sent", device), replace(reported(message, "failed", device), number=2)
+    for batch in [[late, failed]] if at_once else [[late], [failed]]:
+        await reports.fold(fold(batch))
+    assert (await message_row(pool, message))[0] == "sent"
+    assert await pool.fetchval("select count(*) from work") == 0, "nothing is left that nobody would ever end"

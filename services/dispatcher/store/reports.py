@@ -46,9 +46,9 @@ class Reports:
 _RANKS = f"array[{', '.join(repr(state) for state in RANKED)}]"
 
 # Messages are locked first and in order, so that two folders never wait for each other in a circle. A state moves an
-# attempt only upwards in rank; every time is kept. The message follows a delivery or a sending on any attempt, and
-# otherwise its newest attempt. A sending that is told late withdraws a later try that nobody has taken. Each public
-# change is told once: when its time is set for the first time, or when the message has failed for good.
+# attempt only upwards in rank; every time is kept. The message follows its attempts as states.derive() says. A sending
+# that is told late withdraws a later try that nobody has taken. Each public change is told once: when its time is set
+# for the first time, or when the message has failed for good.
 _FOLD = f"""
 with told as (
     select *, array_position({_RANKS}, state) as rank from unnest(
@@ -110,7 +110,7 @@ with told as (
     from deciding d
     where w.message_id = d.message_id and w.attempt = d.number and w.state = 'taken' and w.attempt < 255
         and d.state = 'failed' and d.old_state <> 'failed' and (d.sent_at is null or d.partly_sent)
-        and d.delays[w.tries] is not null
+        and d.message_state not in ('sent', 'delivered') and d.delays[w.tries] is not null
         and w.valid_until > now() + make_interval(secs => d.delays[w.tries])
     returning w.message_id, w.attempt
 ), waiting as (
@@ -125,16 +125,21 @@ with told as (
         ended_at = coalesce(m.ended_at, now())
     from deciding d
     where m.id = d.message_id and m.state <> 'delivered' and m.id not in (select message_id from retried)
-        and (m.state <> 'sent' or d.state = 'delivered')
+        and (m.state <> 'sent' or d.state = 'delivered' or d.number >= m.attempt and not exists (
+            select from attempts a where a.message_id = m.id and a.number <> d.number and a.state = 'sent'
+        ))
         and (m.state, m.attempt) is distinct from (d.state, d.number)
         and (d.state in ('sent', 'delivered') or not exists (
             select from work w where w.message_id = m.id and w.attempt > d.number and w.state = 'taken'
         ))
     returning m.id, m.state, m.account_id, d.number, d.device_id, d.sim, d.failed_at
 ), resting as (
-    select w.message_id from work w join deciding d using (message_id)
-    where (w.attempt = d.number or (w.state <> 'taken' and d.sent_at is not null))
-        and w.message_id not in (select message_id from retried)
+    select w.message_id from work w
+    where w.message_id in (
+        select a.message_id from after a where a.number = w.attempt
+        union all
+        select d.message_id from deciding d where w.state <> 'taken' and d.sent_at is not null
+    ) and w.message_id not in (select message_id from retried)
     order by w.message_id for update of w
 ), rested as (
     delete from work w using resting r where w.message_id = r.message_id

@@ -3,7 +3,7 @@
 import datetime as dt
 from typing import Literal
 
-from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT
+from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT, RESENDABLE
 from shared.contracts.rpc.messages import Change, MessageStory
 from shared.db.pool import Pool
 
@@ -173,7 +173,7 @@ with found as (
     ) + f.parts as tag
     from found f join queues q on q.account_id = f.account_id and q.channel = f.channel
         and q.device_id is not distinct from f.wanted_device_id and q.sim is not distinct from f.wanted_sim
-    where (f.state in ('failed', 'expired', 'canceled') or (f.state = 'unknown' and $3)) and f.attempt < 255
+    where (f.state in {RESENDABLE} or (f.state = 'unknown' and $3)) and f.attempt < 255
         and f.reason is distinct from 'rejected'
         and not exists (select from devices d where d.id = f.wanted_device_id and d.deleted_at is not null)
 ), revived as (
