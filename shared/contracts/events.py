@@ -10,8 +10,15 @@ EventType = Literal[
     "sms.delivered",
     "sms.failed",
     "sms.received",
+    "sms.mobile.sent",
+    "call.missed",
+    "call.incoming",
+    "call.outgoing",
     "device.online",
     "device.offline",
+    "endpoint.failing",
+    "endpoint.disabled",
+    "endpoint.recovered",
 ]
 
 
@@ -19,7 +26,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="contract", tag
     """One public event. `id` is a UUID, stable over redeliveries; `occurred_at` is Unix seconds.
 
     `message` (20 bytes) is set for sms.* about sent messages, `inbox` for sms.received, `number` is the change's
-    growing number within its message.
+    growing number within its message. `endpoint` and `reason` are set for endpoint.*, which only webhooks tells.
     """
 
     id: str
@@ -31,3 +38,5 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="contract", tag
     device: str | None = None
     sim: int | None = None
     number: int = 0
+    endpoint: str | None = None
+    reason: str | None = None

@@ -80,7 +80,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt offered to the phone; it may be sent only after `taken` has named it.
 
     `channel` is one that the phone's hello named. `media_url` (https) is a picture or file that goes with the text; a
-    channel that has no such thing leaves it out.
+    channel that has no such thing leaves it out. `wait_ms`: how long this SIM shall rest after its last sending.
     """
 
     attempt: str
@@ -90,6 +90,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     valid_until_ms: int
     channel: str = "sms"
     media_url: str | None = None
+    wait_ms: int = 0
 
 
 class Jobs(Frame, frozen=True, kw_only=True):

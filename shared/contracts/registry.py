@@ -8,7 +8,19 @@ import msgspec
 from shared.contracts.commands import SubmitSms
 from shared.contracts.events import Event
 from shared.contracts.reports import AttemptReported, TextReceived
-from shared.contracts.rpc import answers, auth, messages, phones, webhooks
+from shared.contracts.rpc import (
+    answers,
+    apps,
+    audit,
+    auth,
+    campaigns,
+    clients,
+    deliveries,
+    messages,
+    people,
+    phones,
+    webhooks,
+)
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 Reply = TypeVar("Reply", bound=msgspec.Struct)
@@ -35,6 +47,11 @@ class Durable:
     """The contracts that its envelopes hold."""
     ack_wait_s: int = 10
     max_ack_pending: int = 64
+
+    @property
+    def service(self) -> str:
+        """Who consumes it: its name begins with the service's."""
+        return self.name.partition("-")[0]
 
 
 @dataclass(frozen=True)
@@ -111,6 +128,24 @@ AUTH_TRUST = Rpc("auth", "trust", auth.AskTrust, auth.Trust)
 AUTH_KEY_CREATE = Rpc("auth", "key_create", auth.CreateKey, auth.KeyCreated)
 AUTH_KEY_LIST = Rpc("auth", "key_list", auth.ListKeys, auth.Keys)
 AUTH_KEY_REVOKE = Rpc("auth", "key_revoke", auth.RevokeKey, answers.Done)
+AUTH_KEY_ROTATE = Rpc("auth", "key_rotate", auth.RotateKey, auth.KeyCreated)
+AUTH_CLIENT_CREATE = Rpc("auth", "client_create", clients.CreateClient, clients.ClientCreated)
+AUTH_CLIENT_LIST = Rpc("auth", "client_list", clients.ListClients, clients.Clients)
+AUTH_CLIENT_ROTATE = Rpc("auth", "client_rotate", clients.RotateClient, clients.ClientCreated)
+AUTH_CLIENT_REVOKE = Rpc("auth", "client_revoke", clients.RevokeClient, answers.Done)
+AUTH_ENROLMENT_CREATE = Rpc("auth", "enrolment_create", clients.CreateEnrolmentKey, clients.EnrolmentKeyCreated)
+AUTH_ENROLMENT_LIST = Rpc("auth", "enrolment_list", clients.ListEnrolmentKeys, clients.EnrolmentKeys)
+AUTH_ENROLMENT_REVOKE = Rpc("auth", "enrolment_revoke", clients.RevokeEnrolmentKey, answers.Done)
+AUTH_SIGNING_LIST = Rpc("auth", "signing_list", clients.ListSigning, clients.SigningKeys)
+AUTH_SIGNING_ROTATE = Rpc("auth", "signing_rotate", clients.RotateSigning, clients.SigningKeys)
+AUTH_USER_CREATE = Rpc("auth", "user_create", people.CreateUser, people.User)
+AUTH_USER_LIST = Rpc("auth", "user_list", people.ListUsers, people.Users)
+AUTH_USER_SET = Rpc("auth", "user_set", people.SetUser, people.User)
+AUTH_USER_SET_PASSWORD = Rpc("auth", "user_set_password", people.SetPassword, answers.Done)
+AUTH_USER_CHECK = Rpc("auth", "user_check", people.CheckUser, people.User)
+AUTH_LINK_CREATE = Rpc("auth", "link_create", people.CreateLink, people.LinkCreated)
+AUTH_LINK_USE = Rpc("auth", "link_use", people.UseLink, people.User)
+AUTH_AUDIT_LIST = Rpc("auth", "audit_list", audit.ListAudit, audit.AuditLog)
 
 DISPATCHER_HELLO = Rpc("dispatcher", "hello", phones.OpenSession, phones.SessionOpened)
 DISPATCHER_LEASE = Rpc("dispatcher", "lease", phones.Lease, phones.Leased)
@@ -118,19 +153,43 @@ DISPATCHER_TAKE = Rpc("dispatcher", "take", phones.TakeAttempts, phones.TakenAtt
 DISPATCHER_RENEW = Rpc("dispatcher", "renew", phones.RenewSessions, phones.SessionsRenewed)
 DISPATCHER_CLOSE = Rpc("dispatcher", "close", phones.CloseSession, answers.Done)
 DISPATCHER_DEVICE_LIST = Rpc("dispatcher", "device_list", phones.ListDevices, phones.Devices)
+DISPATCHER_BUDGET_SET = Rpc("dispatcher", "budget_set", phones.SetBudget, answers.Done)
+DISPATCHER_DEVICE_CHANGE = Rpc("dispatcher", "device_change", phones.ChangeDevice, answers.Done)
 DISPATCHER_DEVICE_REMOVE = Rpc("dispatcher", "device_remove", phones.RemoveDevice, answers.Done)
+DISPATCHER_APP_UPDATE = Rpc("dispatcher", "app_update", apps.UpdateApp, answers.Done)
+DISPATCHER_APP_ATTACH = Rpc("dispatcher", "app_attach", apps.AttachApp, apps.AppAttached)
+DISPATCHER_APP_PULL = Rpc("dispatcher", "app_pull", apps.PullWork, apps.Pulled)
+DISPATCHER_APP_SIGNS = Rpc("dispatcher", "app_signs", apps.NoteSigns, answers.Done)
 DISPATCHER_MESSAGE_SHOW = Rpc("dispatcher", "message_show", messages.ShowMessage, messages.MessageStory)
-DISPATCHER_CANCEL = Rpc("dispatcher", "cancel", messages.CancelMessage, answers.Done)
+DISPATCHER_CANCEL = Rpc("dispatcher", "cancel", messages.CancelMessage, messages.CancelAnswer)
 DISPATCHER_RESEND = Rpc("dispatcher", "resend", messages.ResendMessage, answers.Done)
 DISPATCHER_DELETE = Rpc("dispatcher", "delete", messages.DeleteMessages, messages.Deleted)
 DISPATCHER_MARK_READ = Rpc("dispatcher", "mark_read", messages.MarkRead, answers.Done)
 DISPATCHER_ATTENTION = Rpc("dispatcher", "attention", messages.ListAttention, messages.Attention)
 DISPATCHER_DEAD_LIST = Rpc("dispatcher", "dead_list", messages.ListDead, messages.DeadLetters)
 DISPATCHER_DEAD_REPLAY = Rpc("dispatcher", "dead_replay", messages.ReplayDead, answers.Done)
+DISPATCHER_CAMPAIGN_CREATE = Rpc("dispatcher", "campaign_create", campaigns.CreateCampaign, campaigns.CampaignShown)
+DISPATCHER_CAMPAIGN_ADD = Rpc("dispatcher", "campaign_add", campaigns.AddRows, campaigns.RowsAdded)
+DISPATCHER_CAMPAIGN_START = Rpc("dispatcher", "campaign_start", campaigns.StartCampaign, campaigns.CampaignShown)
+DISPATCHER_CAMPAIGN_LIST = Rpc("dispatcher", "campaign_list", campaigns.ListCampaigns, campaigns.Campaigns)
+DISPATCHER_CAMPAIGN_PAUSE = Rpc("dispatcher", "campaign_pause", campaigns.PauseCampaign, campaigns.CampaignShown)
+DISPATCHER_CAMPAIGN_RESUME = Rpc("dispatcher", "campaign_resume", campaigns.ResumeCampaign, campaigns.CampaignShown)
+DISPATCHER_CAMPAIGN_CANCEL = Rpc("dispatcher", "campaign_cancel", campaigns.CancelCampaign, campaigns.CampaignShown)
 
 WEBHOOKS_ENDPOINT_CREATE = Rpc("webhooks", "endpoint_create", webhooks.CreateEndpoint, webhooks.EndpointCreated)
 WEBHOOKS_ENDPOINT_LIST = Rpc("webhooks", "endpoint_list", webhooks.ListEndpoints, webhooks.Endpoints)
+WEBHOOKS_ENDPOINT_UPDATE = Rpc("webhooks", "endpoint_update", webhooks.UpdateEndpoint, webhooks.EndpointShown)
 WEBHOOKS_ENDPOINT_DELETE = Rpc("webhooks", "endpoint_delete", webhooks.DeleteEndpoint, answers.Done)
+WEBHOOKS_ENDPOINT_PAUSE = Rpc("webhooks", "endpoint_pause", webhooks.PauseEndpoint, webhooks.EndpointShown)
+WEBHOOKS_ENDPOINT_ENABLE = Rpc("webhooks", "endpoint_enable", webhooks.EnableEndpoint, webhooks.EndpointShown)
+WEBHOOKS_ENDPOINT_TEST = Rpc("webhooks", "endpoint_test", webhooks.TryEndpoint, webhooks.EndpointTried)
+WEBHOOKS_SECRET_ROTATE = Rpc("webhooks", "secret_rotate", webhooks.RotateSecret, webhooks.SecretRotated)
+WEBHOOKS_DELIVERY_LIST = Rpc("webhooks", "delivery_list", deliveries.ListDeliveries, deliveries.Deliveries)
+WEBHOOKS_ATTEMPT_LIST = Rpc("webhooks", "attempt_list", deliveries.ListAttempts, deliveries.Attempts)
+WEBHOOKS_REPLAY_CREATE = Rpc("webhooks", "replay_create", deliveries.CreateReplay, deliveries.ReplayCreated)
+WEBHOOKS_REPLAY_LIST = Rpc("webhooks", "replay_list", deliveries.ListReplays, deliveries.Replays)
+WEBHOOKS_REPLAY_CANCEL = Rpc("webhooks", "replay_cancel", deliveries.CancelReplay, deliveries.ReplayShown)
+WEBHOOKS_EVENT_PAGE = Rpc("webhooks", "event_page", deliveries.PageEvents, deliveries.EventPage)
 
 
 def wake_subject(device: str) -> str:
@@ -139,6 +198,29 @@ def wake_subject(device: str) -> str:
 
 
 ALL_WAKES = wake_subject("*")
+
+
+def ask_back_subject(device: str) -> str:
+    """Core NATS: this phone's attempt (the message's whole content) is no longer wanted."""
+    return f"phone.ask_back.{device}"
+
+
+def pulled_subject(device: str) -> str:
+    """Core NATS: an app phone has pulled at another gateway (the message's content: how many new attempts it got)."""
+    return f"phone.pulled.{device}"
+
+
+def all_subjects(device: str) -> str:
+    """Core NATS: whatever is said about one phone."""
+    return f"phone.*.{device}"
+
+
+ALL_ASK_BACKS = ask_back_subject("*")
+
+
+def inbox_prefix(role: str) -> str:
+    """Where the answers to this role's questions arrive; no other role may listen there."""
+    return f"_INBOX_{role}"
 
 
 def contracts() -> dict[str, Any]:

@@ -1,8 +1,13 @@
 """What phones say, as the gateway puts it on the REPORTS stream after checking who says it."""
 
+from typing import Literal
+
 import msgspec
 
 from shared.contracts.phone import Outcome
+
+TextKind = Literal["sms", "data", "mms"]
+"""A text; a data SMS, its bytes in base64; notice of an MMS, whose text is its subject."""
 
 
 class AttemptReported(msgspec.Struct, frozen=True, kw_only=True, tag="attempt.reported.v1"):
@@ -28,6 +33,7 @@ class TextReceived(msgspec.Struct, frozen=True, kw_only=True, tag="text.received
     at: float
     utc_offset_min: int
     fingerprint: bytes
+    kind: TextKind = "sms"
 
 
 Report = AttemptReported | TextReceived

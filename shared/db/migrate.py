@@ -1,23 +1,29 @@
-"""Brings a database to this code's schema: plain SQL files, run by dbmate under its advisory lock."""
+"""Brings a database to this code's schema: plain SQL files, run by dbmate under its advisory lock, then the grants."""
 
+import asyncio
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
+from shared.db.privileges import apply
 from shared.errors import Startup
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 TIMEOUT_S = 300
 
 
-def migrate(database_url: str) -> str:
+def migrate(database_url: str, passwords: Mapping[str, str] | None = None) -> str:
     """Applies what is missing; several at once wait for each other. Returns what dbmate said.
 
-    Raises Startup with its complaint when a migration fails.
+    Then each service's role gets what it needs; with `passwords` (by service) the roles are made first. Not to be
+    called in an event loop. Raises Startup with the complaint when something fails.
     """
-    return _dbmate(database_url, "up", "--strict")
+    said = _dbmate(database_url, "up", "--strict")
+    asyncio.run(apply(database_url, passwords or {}))
+    return said
 
 
 def pending(database_url: str) -> int:

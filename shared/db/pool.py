@@ -9,11 +9,14 @@ import structlog
 
 from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.vitals import watch_pool
 
 log = structlog.get_logger()
 
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+Row = asyncpg.Record
+Record = asyncpg.Record
 
 STATEMENT_TIMEOUT_S = 10
 """No statement and no transaction holds anything for longer than this many seconds."""
@@ -62,6 +65,7 @@ async def connected_pool(
             if asyncio.get_running_loop().time() > deadline:
                 raise Startup(f"Postgres does not answer: {type(error).__name__}: {error}") from error
         await asyncio.sleep(0.2)
+    watch_pool(pool.get_size, pool.get_idle_size)
     try:
         yield pool
     finally:

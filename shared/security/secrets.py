@@ -11,8 +11,13 @@ def new_api_key() -> str:
 
 
 def new_token() -> str:
-    """64 lower-case hex characters: enrolment keys and device tokens."""
+    """64 lower-case hex characters: client secrets, enrolment keys, device tokens, sign-in links."""
     return secrets.token_hex(32)
+
+
+def new_client_id() -> str:
+    """32 lower-case hex characters, as the commercial service's client ids look (contract: SMSMobileAPI 1.1)."""
+    return secrets.token_hex(16)
 
 
 def digest(credential: str) -> bytes:

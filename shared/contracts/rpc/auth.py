@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from shared.contracts.rpc.audit import OPERATOR, Actor
+
 CredentialKind = Literal["api_key", "enrolment_key", "device_token", "client"]
 
 
@@ -21,8 +23,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="verdict"):
     """`account` is None for an unknown, revoked or expired credential.
 
     `active` is False for a suspended account. `subject` names the credential (key id, device id). `epoch` is how far
-    the answering replica has followed `auth.changed`. `rate_per_minute` (requests of this key) and `max_parts` (of one
-    message) are None where there is no limit; `region` is the ISO 3166 code that national numbers are read by.
+    the answering replica has followed `auth.changed`. `rate_per_minute` (requests of this key), `max_parts` (of one
+    message) and `daily_sends` (messages of the account) are None where there is no limit; `region` is the ISO 3166
+    code that national numbers are read by.
     """
 
     epoch: int
@@ -34,12 +37,17 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, tag="verdict"):
     region: str | None = None
     max_parts: int | None = None
     rate_per_minute: int | None = None
+    daily_sends: int | None = None
 
 
 class Enrol(msgspec.Struct, frozen=True, kw_only=True, tag="auth.enrol.v1"):
-    """Make a device from an enrolment key (by digest), or give the device that a spent one made a new token."""
+    """Make a device from an enrolment key (by digest), or give the device that a spent one made a new token.
+
+    `address` is where the phone calls from, for the audit log.
+    """
 
     digest: bytes
+    address: str = ""
 
 
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True, tag="enrolled"):
@@ -56,6 +64,7 @@ class CreateAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account
 
     name: str
     time_zone: str = "UTC"
+    actor: Actor = OPERATOR
 
 
 class AccountCreated(msgspec.Struct, frozen=True, kw_only=True, tag="account_created"):
@@ -70,7 +79,8 @@ class AccountCreated(msgspec.Struct, frozen=True, kw_only=True, tag="account_cre
 class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_set.v1"):
     """Change an account's settings: None leaves one as it is; 0 or an empty text takes a limit or the region away.
 
-    A suspended account's requests are refused, and its waiting messages are held.
+    A suspended account's requests are refused, and its waiting messages are held. In its quiet hours (such as
+    `22:00-07:00`, by its own time zone) nothing goes out, but for urgent messages where `quiet_urgent`.
     """
 
     account: int
@@ -79,6 +89,10 @@ class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_se
     region: str | None = None
     max_parts: int | None = None
     rate_per_minute: int | None = None
+    daily_sends: int | None = None
+    quiet: str | None = None
+    quiet_urgent: bool | None = None
+    actor: Actor = OPERATOR
 
 
 class ListAccounts(msgspec.Struct, frozen=True, tag="auth.account_list.v1"):
@@ -96,6 +110,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     region: str | None = None
     max_parts: int | None = None
     rate_per_minute: int | None = None
+    daily_sends: int | None = None
+    quiet: str | None = None
+    quiet_urgent: bool = True
 
 
 class Accounts(msgspec.Struct, frozen=True, tag="accounts"):
@@ -105,12 +122,17 @@ class Accounts(msgspec.Struct, frozen=True, tag="accounts"):
 
 
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_create.v1"):
-    """A new API key. An empty list of scopes means every scope; no rate of its own, the account's."""
+    """A new API key. An empty list of scopes means every scope; no rate of its own, the account's.
+
+    `lives_s` (seconds) None: it never expires.
+    """
 
     account: int
     name: str
     scopes: list[str] = msgspec.field(default_factory=list)
     rate_per_minute: int | None = None
+    lives_s: int | None = None
+    actor: Actor = OPERATOR
 
 
 class KeyCreated(msgspec.Struct, frozen=True, kw_only=True, tag="key_created"):
@@ -127,7 +149,10 @@ class ListKeys(msgspec.Struct, frozen=True, tag="auth.key_list.v1"):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key as people see it: never its secret, but its first characters."""
+    """An API key as people see it: never its secret, but its first characters.
+
+    `last_used_at` is right to a minute or so. `old_until`: how long the key before the last rotation stays valid.
+    """
 
     id: str
     name: str
@@ -136,6 +161,9 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     revoked_at: float | None
     rate_per_minute: int | None = None
+    expires_at: float | None = None
+    last_used_at: float | None = None
+    old_until: float | None = None
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
@@ -149,6 +177,16 @@ class RevokeKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_revoke.
 
     account: int
     id: str
+    actor: Actor = OPERATOR
+
+
+class RotateKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_rotate.v1"):
+    """A new secret under the same id; the one before stays valid for `overlap_s` seconds. NotFound if it has ended."""
+
+    account: int
+    id: str
+    overlap_s: int = 0
+    actor: Actor = OPERATOR
 
 
 class RevokeDevice(msgspec.Struct, frozen=True, kw_only=True, tag="auth.device_revoke.v1"):
@@ -156,6 +194,7 @@ class RevokeDevice(msgspec.Struct, frozen=True, kw_only=True, tag="auth.device_r
 
     account: int
     device: str
+    actor: Actor = OPERATOR
 
 
 class IssueToken(msgspec.Struct, frozen=True, kw_only=True, tag="auth.token_issue.v1"):

@@ -25,7 +25,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageStory(msgspec.Struct, frozen=True, kw_only=True, tag="message_story"):
-    """What is known of a message and why it waits now (`waiting`, None when at rest)."""
+    """What is known of a message and why it waits now (`waiting`, None when at rest).
+
+    `route` says why its first phone was chosen (`pinned`, `contact`, `shortest_wait`, `any`), `preferred_device` which
+    it was. `estimated_at` (Unix seconds): when it will probably go out; None at rest and where no phone serves it.
+    """
 
     id: str
     account: int
@@ -42,13 +46,25 @@ class MessageStory(msgspec.Struct, frozen=True, kw_only=True, tag="message_story
     sim: int | None
     changes: list[Change]
     waiting: str | None
+    route: str | None = None
+    preferred_device: str | None = None
+    estimated_at: float | None = None
 
 
 class CancelMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.cancel.v1"):
-    """Cancel a message that no phone has taken. Conflict `too_late` otherwise, NotFound for another account's."""
+    """Cancel a message that no phone has taken, or ask an app's phone to leave it.
+
+    Conflict `too_late` otherwise, NotFound for another account's.
+    """
 
     message: bytes
     account: int | None = None
+
+
+class CancelAnswer(msgspec.Struct, frozen=True, kw_only=True, tag="cancel_answer"):
+    """It is canceled; or, `wished`: an app's phone has taken it, was asked to leave it, and its report will decide."""
+
+    wished: bool
 
 
 class ResendMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.resend.v1"):
@@ -88,8 +104,8 @@ class MarkRead(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.mark_r
     inbox: list[int]
 
 
-FlagKind = Literal["late", "no_phone", "unreported", "unknown"]
-FLAG_KINDS: tuple[FlagKind, ...] = ("late", "no_phone", "unreported", "unknown")
+FlagKind = Literal["late", "no_phone", "unreported", "unknown", "wrong_clock", "silent_receiver"]
+FLAG_KINDS: tuple[FlagKind, ...] = ("late", "no_phone", "unreported", "unknown", "wrong_clock", "silent_receiver")
 
 
 class ListAttention(msgspec.Struct, frozen=True, tag="dispatcher.attention.v1"):
@@ -97,11 +113,12 @@ class ListAttention(msgspec.Struct, frozen=True, tag="dispatcher.attention.v1"):
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages of an account that need a person's eye.
+    """Messages or a phone of an account that need a person's eye.
 
     `late`: ready for a minute although a phone that may send them is online. `no_phone`: ready for a minute, and there
     is none. `unreported`: taken two minutes ago by this phone, which is online and says nothing. `unknown`: nobody
-    knows whether they were sent (last 24 h).
+    knows whether they were sent (last 24 h). Of phones of the app: `wrong_clock`: over a minute off; `silent_receiver`:
+    what the phone receives does not reach us, although it is online.
     """
 
     kind: FlagKind

@@ -3,6 +3,7 @@
 import msgspec
 
 from shared.contracts.phone import Job, Sim
+from shared.contracts.rpc.apps import AppFacts
 
 
 class OpenSession(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.hello.v1"):
@@ -93,7 +94,11 @@ class ListDevices(msgspec.Struct, frozen=True, tag="dispatcher.device_list.v1"):
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """A phone as people see it; `held` counts leased and taken messages."""
+    """A phone as people see it; `held` counts leased and taken messages.
+
+    `online`: it has a live session. `present`: the same with hysteresis, as events tell it. `failure_rate`: part of its
+    recent sends that failed, None where it has sent too few to say.
+    """
 
     id: str
     name: str
@@ -106,12 +111,57 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     channels: list[str]
     last_seen_at: float | None
     held: int
+    present: bool = False
+    paused: bool = False
+    last_report_at: float | None = None
+    failure_rate: float | None = None
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a SIM may send in any such span of time, in parts (None: no limit), and what it has used of it.
+
+    `delay_ms`: the range from which the rest between two sends is drawn.
+    """
+
+    device: str
+    slot: int
+    per_minute: int | None
+    per_hour: int | None
+    per_day: int | None
+    delay_ms: tuple[int, int]
+    used_minute: int
+    used_hour: int
+    used_day: int
 
 
 class Devices(msgspec.Struct, frozen=True, tag="devices"):
-    """Phones in order of enrolment."""
+    """Phones in order of enrolment, the budgets of those SIMs that have one, and what the app says of its phones."""
 
     devices: list[Device]
+    budgets: list[Budget] = msgspec.field(default_factory=list)
+    apps: list[AppFacts] = msgspec.field(default_factory=list)
+
+
+class SetBudget(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.budget_set.v1"):
+    """Change what a SIM may send; `slot` None: each of the phone's. None leaves a limit as it is, 0 takes it away."""
+
+    account: int
+    device: str
+    slot: int | None = None
+    per_minute: int | None = None
+    per_hour: int | None = None
+    per_day: int | None = None
+    delay_ms: tuple[int, int] | None = None
+
+
+class ChangeDevice(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.device_change.v1"):
+    """Rename, approve or pause a phone; None leaves a thing as it is. A paused phone gets no work. NotFound."""
+
+    account: int
+    device: str
+    name: str | None = None
+    approved: bool | None = None
+    paused: bool | None = None
 
 
 class RemoveDevice(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.device_remove.v1"):

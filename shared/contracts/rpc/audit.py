@@ -1,0 +1,42 @@
+"""Who did what: the actor that every change names, and the log of changes."""
+
+from typing import Any
+
+import msgspec
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who asks for a change (`operator`, or the id of a key, client or user), and from where (`local`: here)."""
+
+    who: str
+    address: str
+
+
+OPERATOR = Actor("operator", "local")
+
+
+class ListAudit(msgspec.Struct, frozen=True, kw_only=True, tag="auth.audit_list.v1"):
+    """The newest changes, at most 1000: of one account or of all, and with `before` those older than that id."""
+
+    account: int | None = None
+    limit: int = 100
+    before: int | None = None
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One change, such as `key.create` of `key_...`; `account` is None where the installation changed."""
+
+    id: int
+    at: float
+    account: int | None
+    who: str
+    address: str
+    verb: str
+    subject: str
+    detail: dict[str, Any]
+
+
+class AuditLog(msgspec.Struct, frozen=True, tag="audit_log"):
+    """Changes, the newest first."""
+
+    entries: list[AuditEntry]
