@@ -1,6 +1,7 @@
 """Runs the radios: journals before each send, sends what was taken, journals what became of it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -33,6 +34,7 @@ class Lanes:
         self._on_place = on_place
         self._on_report = on_report
         self._bells = {sim.slot: asyncio.Event() for sim in radio.sims}
+        self._sent_at: dict[int, float] = {}
 
     def ring(self) -> None:
         """Jobs may have been taken, or the desk was closed."""
@@ -50,7 +52,8 @@ class Lanes:
                 continue
             self._on_place()
             try:
-                await self._do(job, slot)
+                if await self._rest(job, slot):
+                    await self._do(job, slot)
             finally:
                 self._desk.finish(slot)
 
@@ -67,6 +70,21 @@ class Lanes:
             await self._ledger.keep_texts(arrivals)
             await self._radio.forget([arrival.id for arrival in arrivals])
             self._on_report()
+
+    async def _rest(self, job: Job, slot: int) -> bool:
+        """Waits as long as the SIM shall rest after its last sending; False when the desk was closed meanwhile.
+
+        What is left undone then was not begun, so the next life of this agent is given it again.
+        """
+        if slot not in self._sent_at:
+            return True
+        bell, rested_at = self._bells[slot], self._sent_at[slot] + job.wait_ms / 1000
+        while asyncio.get_running_loop().time() < rested_at and not self._desk.closed:
+            bell.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(rested_at):
+                    await bell.wait()
+        return not self._desk.closed
 
     async def _do(self, job: Job, slot: int) -> None:
         attempt = job.attempt
@@ -85,6 +103,7 @@ class Lanes:
                 result = await self._radio.send(
                     Outgoing(attempt, slot, job.number, job.text, job.channel, job.media_url)
                 )
+            self._sent_at[slot] = asyncio.get_running_loop().time()
         except Exception as error:
             reason = "radio_timeout" if isinstance(error, TimeoutError) else "radio_error"
             log.exception("nobody knows whether attempt %s was sent (%s)", attempt, reason)

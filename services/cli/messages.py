@@ -8,7 +8,7 @@ from services.cli.rpc import asking, command, facts, group, moment, show, table
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts.rpc.messages import MessageStory
+    from shared.contracts.rpc.messages import CancelAnswer, MessageStory
     from shared.model.ids import MessageId
 
 SEND_S = 15.0
@@ -107,8 +107,10 @@ def _show(args: argparse.Namespace) -> int:
             ("accepted", moment(story.accepted_at)),
             ("scheduled", moment(story.scheduled_at)),
             ("valid until", moment(story.valid_until)),
+            ("expected", moment(story.estimated_at)),
             ("device", story.device),
             ("sim", story.sim),
+            ("why this phone", _why(story)),
         ]
     )
     rows = [
@@ -119,14 +121,28 @@ def _show(args: argparse.Namespace) -> int:
     return show(args, story, f"{text}\n\n{changes}")
 
 
+def _why(story: "MessageStory") -> str | None:
+    """How the phone came to it, in words."""
+    chosen = {
+        "pinned": "its sender named the phone or SIM",
+        "contact": "it last talked to this recipient",
+        "shortest_wait": "it had the shortest expected wait",
+        "any": "any phone might have had it; it asked first",
+    }.get(story.route or "")
+    if story.preferred_device and story.device and story.device != story.preferred_device:
+        return f"{story.preferred_device} was preferred ({chosen}) and did not take it in time"
+    return chosen
+
+
 def _cancel(args: argparse.Namespace) -> int:
     from shared.contracts import registry
     from shared.contracts.rpc.messages import CancelMessage
 
     message = _id(args.guid)
 
-    async def work(rpc: "RpcClient") -> None:
-        await rpc.ask(registry.DISPATCHER_CANCEL, CancelMessage(message=message))
+    async def work(rpc: "RpcClient") -> "CancelAnswer":
+        return await rpc.ask(registry.DISPATCHER_CANCEL, CancelMessage(message=message))
 
-    asking(work)
-    return show(args, {"id": args.guid.lower(), "canceled": True}, f"{args.guid.lower()} is canceled")
+    guid, wished = args.guid.lower(), asking(work).wished
+    said = "is with an app's phone, which was asked to leave it" if wished else "is canceled"
+    return show(args, {"id": guid, "canceled": not wished, "wished": wished}, f"{guid} {said}")

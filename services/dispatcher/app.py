@@ -10,19 +10,32 @@ from typing import Any
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 
+from services.dispatcher.apps import AppAnswers
+from services.dispatcher.campaigning import Campaigning
 from services.dispatcher.consumers import Consumers
+from services.dispatcher.devices import DeviceAnswers
+from services.dispatcher.feeder import Feeder
+from services.dispatcher.fleet import Fleet
 from services.dispatcher.leasing import Leasing
+from services.dispatcher.pace import Paces
 from services.dispatcher.relay import Relay
 from services.dispatcher.retention import Retention
 from services.dispatcher.rpc import Answers, responders
 from services.dispatcher.settings import DispatcherSettings
+from services.dispatcher.store.apps import Apps
+from services.dispatcher.store.budgets import Budgets
+from services.dispatcher.store.campaigns import Campaigns
 from services.dispatcher.store.dead import DeadLetterBox
+from services.dispatcher.store.feeding import Feeding
 from services.dispatcher.store.inbox import Inbox
+from services.dispatcher.store.leases import Leases
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.outbox import Outbox
 from services.dispatcher.store.partitions import Partitions
 from services.dispatcher.store.phones import Phones
+from services.dispatcher.store.queues import Queues
 from services.dispatcher.store.reports import Reports
+from services.dispatcher.store.roster import Roster
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.watch import Watch
 from services.dispatcher.store.work import Work
@@ -35,9 +48,12 @@ from shared.bus.publisher import Publisher
 from shared.bus.worker import running_broker, worker_broker
 from shared.contracts import registry
 from shared.db.pool import Pool, connected_pool
+from shared.model.ids import MessageIds
+from shared.runtime.clock import system_clock
 from shared.runtime.health import Freshness
 from shared.runtime.service import Service
 from shared.runtime.signals import Bell
+from shared.security.secrets import derive_key
 
 NAME = "dispatcher"
 POOL_SIZE = 12
@@ -51,6 +67,7 @@ class Dispatcher:
     leasing: Leasing
     relay: Relay
     sweeper: Sweeper
+    feeder: Feeder
     retention: Retention
     watchdog: Watchdog
     partitions: Partitions
@@ -59,22 +76,37 @@ class Dispatcher:
 
 def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: NatsBroker) -> Dispatcher:
     """Makes every part and declares its subscribers on the broker; starts nothing."""
-    messages, work, phones = Messages(pool), Work(pool, settings.unknown_after_s), Phones(pool)
-    stories = Stories(pool)
+    queues, work, phones, roster = Queues(pool), Work(pool, settings.unknown_after_s), Phones(pool), Roster(pool)
+    messages, stories, budgets = Messages(pool, queues), Stories(pool), Budgets(pool)
     inbox, dead, partitions = Inbox(pool), DeadLetterBox(pool), Partitions(pool)
     outbox_filled = Bell()
     jetstream = client.jetstream()
     publishers = {
         durable.subject: Publisher(jetstream, durable.stream, durable.subject) for durable in registry.DURABLES
     }
-    wakes = Wakes(client, phones, messages)
-    leasing = Leasing(phones, work, messages, wakes)
-    consumers = Consumers(messages, Reports(pool), inbox, dead, wakes, outbox_filled, random.random).all()
-    answers = Answers(phones, stories, inbox, dead, publishers, wakes, outbox_filled)
-    watchdog = Watchdog(Watch(pool))
+    fleet, paces = Fleet(roster, system_clock), Paces(roster)
+    wakes = Wakes(client, fleet, queues)
+    leasing = Leasing(phones, Leases(pool), queues, fleet, wakes, time.monotonic)
+    consumers = Consumers(messages, Reports(pool), inbox, dead, fleet, paces, wakes, outbox_filled, random.random).all()
+    apps = Apps(pool)
+    devices = DeviceAnswers(phones, roster, budgets, apps, wakes, outbox_filled)
+    answers = Answers(stories, inbox, dead, publishers, wakes, outbox_filled)
+    watchdog, campaigns = Watchdog(Watch(pool)), Campaigns(pool)
+    feeder = Feeder(
+        Feeding(pool),
+        campaigns,
+        messages,
+        fleet,
+        wakes,
+        outbox_filled,
+        MessageIds(derive_key(settings.secret(), "message-ids")),
+        system_clock,
+        keep_days=settings.retention_sent_days,
+    )
     for consumer in consumers:
         consumer.subscribe(broker)
-    for responder in responders(leasing, answers, watchdog):
+    campaigning, app_answers = Campaigning(campaigns, system_clock), AppAnswers(apps, leasing, fleet)
+    for responder in responders(leasing, app_answers, devices, answers, watchdog, campaigning):
         responder.subscribe(broker)
     relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
     retention = Retention(
@@ -88,7 +120,8 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
         consumers=consumers,
         leasing=leasing,
         relay=relay,
-        sweeper=Sweeper(work, phones, wakes, outbox_filled),
+        sweeper=Sweeper(work, phones, roster, fleet, paces, leasing, wakes, outbox_filled),
+        feeder=feeder,
         retention=retention,
         watchdog=watchdog,
         partitions=partitions,
@@ -127,6 +160,7 @@ async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
         service.tasks.every("database", 1.0, look_at_database)
         service.tasks.every("relay", 0, parts.relay.tick)
         parts.sweeper.start(service.tasks)
+        parts.feeder.start(service.tasks)
         parts.retention.start(service.tasks)
         service.tasks.every("watchdog", PERIOD_S, parts.watchdog.tick)
         try:

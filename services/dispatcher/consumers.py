@@ -4,6 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from services.dispatcher.fleet import Fleet
+from services.dispatcher.metrics import BURIED, ENDED, RECEIVED, STORED
+from services.dispatcher.pace import Paces
 from services.dispatcher.states import fold
 from services.dispatcher.store.dead import DeadLetterBox
 from services.dispatcher.store.inbox import Inbox
@@ -33,6 +36,8 @@ class Consumers:
         reports: Reports,
         inbox: Inbox,
         dead: DeadLetterBox,
+        fleet: Fleet,
+        paces: Paces,
         wakes: Wakes,
         outbox_filled: Bell,
         chance: Callable[[], float],
@@ -43,6 +48,8 @@ class Consumers:
         self._reports = reports
         self._inbox = inbox
         self._dead = dead
+        self._fleet = fleet
+        self._paces = paces
         self._wakes = wakes
         self._outbox_filled = outbox_filled
 
@@ -69,6 +76,7 @@ class Consumers:
 
     def _submits(self, durable: Durable) -> BatchConsumer[SubmitSms]:
         async def bury(item: SubmitSms | bytes, reason: str) -> None:
+            BURIED.inc()
             if isinstance(item, SubmitSms):
                 await self._dead.add(durable.subject, item.account, reason, msgspec.msgpack.encode(item))
                 await self._reject(item, reason)
@@ -80,12 +88,14 @@ class Consumers:
     def _bury_report(self, durable: Durable):  # type: ignore[no-untyped-def]
         async def bury(item: msgspec.Struct | bytes, reason: str) -> None:
             raw = item if isinstance(item, bytes) else msgspec.msgpack.encode(item)
+            BURIED.inc()
             await self._dead.add(durable.subject, getattr(item, "account", None), reason, raw)
 
         return bury
 
     async def _submit(self, commands: list[SubmitSms]) -> None:
-        ready = await self._messages.submit(commands)
+        ready = await self._messages.submit(commands, self._fleet.prefer)
+        STORED.inc(sum(len(command.recipients) for command in commands))
         self._outbox_filled.ring()
         await self._wakes.wake_for(ready)
 
@@ -99,9 +109,12 @@ class Consumers:
         self._outbox_filled.ring()
 
     async def _fold(self, reports: list[AttemptReported]) -> None:
-        await self._reports.fold(fold(reports), self._chance())
+        paces = await self._reports.fold(fold(reports), self._chance())
+        self._paces.note(paces)
+        ENDED.labels("sent").inc(sum(pace.succeeded for pace in paces))
+        ENDED.labels("failed").inc(sum(pace.failed for pace in paces))
         self._outbox_filled.ring()
 
     async def _receive(self, texts: list[TextReceived]) -> None:
-        await self._inbox.add(texts)
+        RECEIVED.inc(await self._inbox.add(texts))
         self._outbox_filled.ring()

@@ -1,11 +1,12 @@
 """Sessions, leases and takes: who may hold which message, and who may send it (architecture, section 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from services.dispatcher.fleet import Fleet
 from services.dispatcher.routing import queues_of
-from services.dispatcher.store.messages import Messages
+from services.dispatcher.store.leases import Asked, LeasedJob, Leases, ServedQueue
 from services.dispatcher.store.phones import Phones
-from services.dispatcher.store.work import Asked, LeasedJob, ServedQueue, Work
+from services.dispatcher.store.queues import Queues, ReadyCount
 from services.dispatcher.wakes import Wakes
 from shared.bus.batching import Batcher, at_most
 from shared.contracts.phone import Job
@@ -37,11 +38,15 @@ TAKE_TIMEOUT_S = 8.0
 class Leasing:
     """Answers phones. `run()` must be running for take() to answer."""
 
-    def __init__(self, phones: Phones, work: Work, messages: Messages, wakes: Wakes) -> None:
-        """Uses these stores; wakes other phones for what a session's end made ready."""
+    def __init__(
+        self, phones: Phones, leases: Leases, queues: Queues, fleet: Fleet, wakes: Wakes, monotonic: Callable[[], float]
+    ) -> None:
+        """Uses these stores; wakes other phones for what a session's end made ready. `monotonic` gives seconds."""
         self._phones = phones
-        self._work = work
-        self._messages = messages
+        self._leases = leases
+        self._queues = queues
+        self._fleet = fleet
+        self._monotonic = monotonic
         self._wakes = wakes
         self._channels: dict[tuple[str, int], tuple[str, ...]] = {}
         self._takes: Batcher[list[Asked], set[tuple[bytes, int]]] = Batcher(
@@ -57,8 +62,8 @@ class Leasing:
         opened = await self._phones.open_session(hello)
         if opened is None:
             raise Forbidden("This device was removed.")
-        await self._wakes.refresh()
-        await self._wakes.wake_for(opened.freed)
+        await self._fleet.refresh()
+        await self.give_back(opened.freed)
         return SessionOpened(session=opened.session, again=[_job(job) for job in opened.again])
 
     async def lease(self, ask: Lease) -> Leased:
@@ -66,9 +71,11 @@ class Leasing:
         held = set(ask.held)
         places = {slot: max(0, min(wanted, MAX_PLACES)) for slot, wanted in ask.places.items() if slot in SLOTS}
         keys = queues_of(ask.account, ask.device, places, await self._channels_of(ask.device, ask.session))
-        queues = await self._messages.intern(keys)
+        if not self._fleet.may_have_free_work(ask.account, ask.device, self._monotonic()):
+            keys = [key for key in keys if key.device is not None]
+        queues = await self._queues.intern(keys)
         served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
-        leased = await self._work.lease(ask.account, ask.device, ask.session, places, served)
+        leased = await self._leases.lease(ask.account, ask.device, ask.session, places, served)
         if leased is None:
             raise StaleSession
         return Leased([job for job in map(_job, leased) if job.attempt not in held])
@@ -95,13 +102,18 @@ class Leasing:
         """The connection ended: untaken work goes to other phones at once."""
         self._channels.pop((ask.device, ask.session), None)
         freed = await self._phones.close_session(ask.account, ask.device, ask.session)
-        await self._wakes.refresh()
-        await self._wakes.wake_for(freed)
+        await self._fleet.refresh()
+        await self.give_back(freed)
         return Done()
+
+    async def give_back(self, freed: Sequence[ReadyCount]) -> None:
+        """What phones had leased and not taken is for others: tells those that suit."""
+        self._leases.freed(count.queue for count in freed)
+        await self._wakes.wake_for(freed)
 
     async def _take_batch(self, asks: list[list[Asked]]) -> Sequence[set[tuple[bytes, int]]]:
         flat = [one for ask in asks for one in ask]
-        granted = await self._work.take(flat)
+        granted = await self._leases.take(flat)
         return [granted & {(one.message, one.number) for one in ask} for ask in asks]
 
     async def _channels_of(self, device: str, session: int) -> tuple[str, ...]:
@@ -125,4 +137,5 @@ def _job(job: LeasedJob) -> Job:
         valid_until_ms=int(job.valid_until * 1000),
         channel=job.channel,
         media_url=job.media_url,
+        wait_ms=job.wait_ms,
     )

@@ -2,11 +2,13 @@
 
 import msgspec
 
+from services.dispatcher.apps import AppAnswers
+from services.dispatcher.campaigning import Campaigning
+from services.dispatcher.devices import DeviceAnswers
 from services.dispatcher.leasing import Leasing
 from services.dispatcher.store.dead import DeadLetterBox, Letter
 from services.dispatcher.store.inbox import Inbox
-from services.dispatcher.store.messages import ReadyCount
-from services.dispatcher.store.phones import Phones
+from services.dispatcher.store.queues import ReadyCount
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.wakes import Wakes
 from services.dispatcher.watchdog import Watchdog
@@ -15,6 +17,7 @@ from shared.bus.rpc import Responder
 from shared.contracts import registry
 from shared.contracts.rpc.answers import Done
 from shared.contracts.rpc.messages import (
+    CancelAnswer,
     CancelMessage,
     DeadLetter,
     DeadLetters,
@@ -27,18 +30,17 @@ from shared.contracts.rpc.messages import (
     ResendMessage,
     ShowMessage,
 )
-from shared.contracts.rpc.phones import Devices, ListDevices, RemoveDevice
 from shared.db.pool import is_surroundings_error
 from shared.errors import Conflict, NotFound
+from shared.model.ids import MessageId, attempt_id
 from shared.runtime.signals import Bell
 
 
 class Answers:
-    """Answers about messages, phones and dead letters."""
+    """Answers about messages and dead letters."""
 
     def __init__(
         self,
-        phones: Phones,
         stories: Stories,
         inbox: Inbox,
         dead: DeadLetterBox,
@@ -47,26 +49,12 @@ class Answers:
         outbox_filled: Bell,
     ) -> None:
         """`publishers` by subject: where a replayed dead letter goes back to."""
-        self._phones = phones
         self._stories = stories
         self._inbox = inbox
         self._dead = dead
         self._publishers = publishers
         self._wakes = wakes
         self._outbox_filled = outbox_filled
-
-    async def devices(self, ask: ListDevices) -> Devices:
-        """The phones of an account."""
-        return Devices(await self._phones.list(ask.account))
-
-    async def remove_device(self, ask: RemoveDevice) -> Done:
-        """Removes a phone. Raises NotFound."""
-        freed = await self._phones.remove(ask.account, ask.device)
-        if freed is None:
-            raise NotFound("There is no such phone in this account.")
-        self._outbox_filled.ring()
-        await self._wakes.wake_for(freed)
-        return Done()
 
     async def show(self, ask: ShowMessage) -> MessageStory:
         """A message's story. Raises NotFound."""
@@ -75,15 +63,18 @@ class Answers:
             raise NotFound
         return story
 
-    async def cancel(self, ask: CancelMessage) -> Done:
-        """Cancels what no phone has taken. Raises NotFound, Conflict (`too_late`)."""
-        outcome = await self._stories.cancel(ask.message, ask.account)
-        if outcome == "not_found":
+    async def cancel(self, ask: CancelMessage) -> CancelAnswer:
+        """Cancels what no phone has taken, and wishes it of an app phone. Raises NotFound, Conflict (`too_late`)."""
+        canceled = await self._stories.cancel(ask.message, ask.account)
+        if canceled.outcome == "not_found":
             raise NotFound
-        if outcome == "too_late":
+        if canceled.outcome == "too_late":
             raise Conflict("A phone has it, or it is at rest already.", code="too_late")
+        if canceled.holder is not None:
+            await self._wakes.ask_back(canceled.holder, attempt_id(MessageId(ask.message), canceled.attempt))
+            return CancelAnswer(wished=True)
         self._outbox_filled.ring()
-        return Done()
+        return CancelAnswer(wished=False)
 
     async def resend(self, ask: ResendMessage) -> Done:
         """A fresh round of tries. Raises NotFound, Conflict (`not_in_error`)."""
@@ -131,7 +122,14 @@ class Answers:
         return Done()
 
 
-def responders(leasing: Leasing, answers: Answers, watchdog: Watchdog) -> list[Responder]:  # type: ignore[type-arg]
+def responders(
+    leasing: Leasing,
+    apps: AppAnswers,
+    devices: DeviceAnswers,
+    answers: Answers,
+    watchdog: Watchdog,
+    campaigning: Campaigning,
+) -> list[Responder]:  # type: ignore[type-arg]
     """One responder for each question of the registry that the dispatcher owns."""
     bound = [
         (registry.DISPATCHER_HELLO, leasing.open_session),
@@ -139,8 +137,10 @@ def responders(leasing: Leasing, answers: Answers, watchdog: Watchdog) -> list[R
         (registry.DISPATCHER_TAKE, leasing.take),
         (registry.DISPATCHER_RENEW, leasing.renew),
         (registry.DISPATCHER_CLOSE, leasing.close_session),
-        (registry.DISPATCHER_DEVICE_LIST, answers.devices),
-        (registry.DISPATCHER_DEVICE_REMOVE, answers.remove_device),
+        (registry.DISPATCHER_DEVICE_LIST, devices.list),
+        (registry.DISPATCHER_DEVICE_CHANGE, devices.change),
+        (registry.DISPATCHER_DEVICE_REMOVE, devices.remove),
+        (registry.DISPATCHER_BUDGET_SET, devices.set_budget),
         (registry.DISPATCHER_MESSAGE_SHOW, answers.show),
         (registry.DISPATCHER_CANCEL, answers.cancel),
         (registry.DISPATCHER_RESEND, answers.resend),
@@ -149,6 +149,8 @@ def responders(leasing: Leasing, answers: Answers, watchdog: Watchdog) -> list[R
         (registry.DISPATCHER_ATTENTION, watchdog.attention),
         (registry.DISPATCHER_DEAD_LIST, answers.dead_letters),
         (registry.DISPATCHER_DEAD_REPLAY, answers.replay),
+        *apps.bound(),
+        *campaigning.bound(),
     ]
     return [Responder(contract, answer, is_surroundings_error) for contract, answer in bound]  # type: ignore[arg-type]
 

@@ -5,32 +5,31 @@ from collections.abc import Sequence
 
 from nats.aio.client import Client
 
-from services.dispatcher.routing import OnlinePhone, phones_to_wake
-from services.dispatcher.store.messages import Messages, ReadyCount
-from services.dispatcher.store.phones import Phones
-from shared.contracts.registry import wake_subject
+from services.dispatcher.fleet import Fleet
+from services.dispatcher.routing import phones_to_wake
+from services.dispatcher.store.queues import Queues, ReadyCount
+from shared.contracts.registry import ask_back_subject, wake_subject
 
 
 class Wakes:
-    """Knows which phones are online and wakes those that suit."""
+    """Wakes those phones of the fleet that suit."""
 
-    def __init__(self, client: Client, phones: Phones, messages: Messages) -> None:
-        """Knows no phone before the first refresh()."""
+    def __init__(self, client: Client, fleet: Fleet, queues: Queues) -> None:
+        """Publishes by this client."""
         self._client = client
-        self._phones = phones
-        self._messages = messages
-        self._online: list[OnlinePhone] = []
+        self._fleet = fleet
+        self._queues = queues
         self._turns = itertools.count()
 
-    async def refresh(self) -> None:
-        """Reads again which phones are online (every second, and when one says hello here)."""
-        self._online = await self._phones.online()
+    async def ask_back(self, device: str, attempt: str) -> None:
+        """Tells an app phone that an attempt it has taken is no longer wanted; its report says what came of it."""
+        await self._client.publish(ask_back_subject(device), attempt.encode())
 
     async def wake_for(self, ready: Sequence[ReadyCount]) -> None:
         """Wakes phones for what became ready. A lost wake costs a second, never a message."""
-        if not ready or not self._online:
+        if not ready or not self._fleet.online:
             return
-        keys = await self._messages.keys_of(count.queue for count in ready)
+        keys = await self._queues.keys_of(count.queue for count in ready)
         counts = [(keys[count.queue], count.messages) for count in ready if count.queue in keys]
-        for device in phones_to_wake(self._online, counts, next(self._turns)):
+        for device in phones_to_wake(self._fleet.online, counts, next(self._turns)):
             await self._client.publish(wake_subject(device))

@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.dispatcher.fleet import Fleet
 from services.dispatcher.states import MOVES, MessageState, derive, fold
+from services.dispatcher.store.leases import Asked
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.stories import Stories
-from services.dispatcher.store.work import Asked
 from shared.contracts.phone import Outcome
 from shared.contracts.reports import AttemptReported
 from shared.db.pool import Pool
+from shared.runtime.clock import system_clock
 from tests.support.dispatching import ACCOUNT, Stores, hello, submit_sms
 from tests.support.scale import scaled
 
@@ -27,7 +29,7 @@ PHONES = 5
 ACTIONS = [
     *("submit", "submit", "open", "open", "wipe", "lease", "lease", "lease", "take", "take", "lost_take"),
     *("zombie_take", "perform", "perform", "perform", "fail", "crash", "report", "report", "repeat_reports"),
-    *("silence", "cancel", "later", "lapse", "resend"),
+    *("silence", "cancel", "later", "lapse", "resend", "spill", "look"),
 ]
 
 ALLOWED = {(before, after) for befores, after in MOVES.values() for before in befores}
@@ -65,6 +67,7 @@ class World:
         self.submitted: list[bytes] = []
         self.sends: dict[bytes, list[tuple[str, int]]] = defaultdict(list)
         self.clock = 1_000_000_000.0
+        self.fleet = Fleet(stores[0].roster, system_clock)
         self.seen: dict[bytes, MessageState] = {}
 
     def dispatcher(self) -> Stores:
@@ -87,7 +90,7 @@ class World:
         command = submit_sms(*[f"+1555{self.chance.randrange(10**6):06}" for _ in range(self.chance.randint(1, 4))])
         self.submitted += [recipient.id for recipient in command.recipients]
         for _ in range(self.chance.choice([1, 1, 2])):
-            await self.dispatcher().messages.submit([command])
+            await self.dispatcher().messages.submit([command], self.fleet.prefer)
 
     async def open(self, phone: Phone) -> None:
         opened = await self.dispatcher().phones.open_session(hello(phone.device, journal=str(phone.journal)))
@@ -128,7 +131,7 @@ class World:
 
     async def ask(self, phone: Phone, session: int) -> list[Attempt]:
         asked = [Asked(message, number, phone.device, session, ACCOUNT) for message, number in phone.leased]
-        granted = await self.dispatcher().work.take(asked)
+        granted = await self.dispatcher().leases.take(asked)
         return [attempt for attempt in phone.leased if attempt in granted]
 
     async def perform(self, phone: Phone) -> None:
@@ -207,6 +210,14 @@ class World:
         if self.submitted:
             await Stories(self.pool).cancel(self.chance.choice(self.submitted), ACCOUNT)
 
+    async def look(self, _: Phone) -> None:
+        """The dispatchers notice who is online; they may be wrong about it until they look again."""
+        await self.fleet.refresh()
+
+    async def spill(self, _: Phone) -> None:
+        await self.pool.execute("update work set spill_at = now() where spill_at is not null")
+        await self.dispatcher().work.spill()
+
     async def resend(self, _: Phone) -> None:
         if self.submitted:
             await Stories(self.pool).resend(self.chance.choice(self.submitted), ACCOUNT, force=False)
@@ -229,6 +240,7 @@ class World:
                 phone.reported += phone.unreported
                 phone.unreported = []
                 await self.later(phone)
+                await self.spill(phone)
                 await self.lease(phone)
                 await self.take(phone)
                 while phone.granted:

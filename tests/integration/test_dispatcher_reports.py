@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from services.dispatcher.states import fold
+from services.dispatcher.store.leases import Asked
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.stories import Stories
-from services.dispatcher.store.work import Asked
 from shared.db.pool import Pool
 from tests.support.dispatching import ACCOUNT, Stores, message_row, opened, reported, submit_sms, taken_one
 
@@ -33,7 +33,7 @@ async def test_three_reports_of_each_of_many_messages_in_one_batch(pool: Pool) -
     device, session = await opened(stores)
     leased = await stores.lease(device, session, places=100)
     assert leased is not None
-    await stores.work.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
+    await stores.leases.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
     batch = [reported(job.message, state, device) for state in ("delivered", "unknown", "sent") for job in leased]
     await reports.fold(fold(batch))
     assert await pool.fetchval("select count(*) from messages where state = 'delivered'") == 100
@@ -49,7 +49,7 @@ async def test_a_report_of_a_phone_that_was_not_given_the_attempt_counts_for_not
     message = leased[0].message
     await Reports(pool).fold(fold([reported(message, "sent", device)]))
     assert (await message_row(pool, message))[0] == "queued", "it was leased, but never taken"
-    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    await stores.leases.take([Asked(message, 1, device, session, ACCOUNT)])
     await Reports(pool).fold(fold([reported(message, "sent", other)]))
     assert await pool.fetchval("select state from work") == "taken"
 
@@ -60,7 +60,7 @@ async def test_concurrent_folders_of_the_same_messages_never_deadlock(pool: Pool
     device, session = await opened(stores)
     leased = await stores.lease(device, session, places=100)
     assert leased is not None
-    await stores.work.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
+    await stores.leases.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
     sent = fold([reported(job.message, "sent", device) for job in leased])
     delivered = fold([reported(job.message, "delivered", device) for job in reversed(leased)])
     await asyncio.gather(*(Reports(pool).fold(rows) for _ in range(10) for rows in (sent, delivered)))
@@ -91,7 +91,7 @@ async def test_a_carrier_failure_is_tried_four_times_on_any_phone_and_then_faile
         assert leased
         message = leased[0].message
         assert leased[0].attempt == number
-        await stores.work.take([Asked(message, number, device, session, ACCOUNT)])
+        await stores.leases.take([Asked(message, number, device, session, ACCOUNT)])
         await reports.fold(fold([reported(message, "failed", device, number=number)]))
         await pool.execute("update work set due = now() where state = 'later'")
         await stores.work.make_due_ready()
@@ -110,7 +110,7 @@ async def test_a_partly_sent_text_is_tried_again_by_the_same_sim_only(pool: Pool
     await stores.lease(device, session, slot=1, places=0)
     assert leased
     message = leased[0].message
-    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    await stores.leases.take([Asked(message, 1, device, session, ACCOUNT)])
     failed = replace(reported(message, "failed", device), reason="partly_sent")
     await Reports(pool).fold(fold([failed]))
     await pool.execute("update work set due = now() where state = 'later'")
@@ -177,7 +177,7 @@ async def test_a_late_sending_of_the_first_attempt_outweighs_the_failure_of_the_
     await reports.fold(fold([reported(message, "unknown", device)]))
     assert (await Stories(pool).resend(message, ACCOUNT, force=True))[0] == "resent"
     assert await stores.lease(device, session)
-    assert await stores.work.take([Asked(message, 2, device, session, ACCOUNT)])
+    assert await stores.leases.take([Asked(message, 2, device, session, ACCOUNT)])
     late, failed = reported(message, "sent", device), replace(reported(message, "failed", device), number=2)
     for batch in [[late, failed]] if at_once else [[late], [failed]]:
         await reports.fold(fold(batch))

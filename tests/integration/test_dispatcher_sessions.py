@@ -1,7 +1,7 @@
 """Sessions, journals and the end of phones on real Postgres."""
 
+from services.dispatcher.store.leases import Asked
 from services.dispatcher.store.stories import Stories
-from services.dispatcher.store.work import Asked
 from shared.contracts.rpc.phones import SessionRef
 from shared.db.pool import Pool
 from tests.support.dispatching import ACCOUNT, Stores, hello, message_row, opened, submit_sms, taken_one
@@ -16,7 +16,7 @@ async def test_an_older_session_may_neither_lease_nor_take(pool: Pool) -> None:
     _, new = await opened(stores, device=device)
     assert await stores.lease(device, old) is None
     ask = Asked(leased[0].message, 1, device, old, ACCOUNT)
-    assert await stores.work.take([ask]) == set()
+    assert await stores.leases.take([ask]) == set()
     again = await stores.lease(device, new)
     assert again
     assert again[0].message == leased[0].message
@@ -28,7 +28,7 @@ async def test_taken_work_of_the_same_journal_is_given_again_and_of_another_is_u
     reopened = await stores.phones.open_session(hello(device))
     assert reopened is not None
     assert [(job.message, job.attempt) for job in reopened.again] == [(message, 1)]
-    assert await stores.work.take([Asked(message, 1, device, reopened.session, ACCOUNT)]) == {(message, 1)}
+    assert await stores.leases.take([Asked(message, 1, device, reopened.session, ACCOUNT)]) == {(message, 1)}
     wiped = await stores.phones.open_session(hello(device, journal="journal-2"))
     assert wiped is not None
     assert wiped.again == []
@@ -60,7 +60,7 @@ async def test_a_removed_phone_loses_its_work_and_what_is_pinned_to_it_fails(poo
     await stores.messages.submit([taken])
     leased = await stores.lease(device, session)
     assert leased
-    await stores.work.take([Asked(leased[0].message, 1, device, session, ACCOUNT)])
+    await stores.leases.take([Asked(leased[0].message, 1, device, session, ACCOUNT)])
     await stores.messages.submit([pinned, free])
     assert await stores.lease(device, session, places=1)
     assert await stores.phones.remove(ACCOUNT + 1, device) is None

@@ -1,7 +1,7 @@
 """What needs a person's eye is flagged, and nothing else is."""
 
+from services.dispatcher.store.leases import Asked
 from services.dispatcher.store.watch import Watch
-from services.dispatcher.store.work import Asked
 from shared.db.pool import Pool
 from tests.support.dispatching import ACCOUNT, Stores, hello, submit_sms
 
@@ -28,7 +28,7 @@ async def test_an_online_phone_that_took_and_says_nothing_is_flagged_and_then_th
     await stores.messages.submit([submit_sms("+1")])
     leased = await stores.lease(greeting.device, opened.session)
     assert leased
-    await stores.work.take([Asked(leased[0].message, 1, greeting.device, opened.session, ACCOUNT)])
+    await stores.leases.take([Asked(leased[0].message, 1, greeting.device, opened.session, ACCOUNT)])
     assert await kinds(pool) == []
     await pool.execute("update work set taken_at = now() - interval '3 minutes'")
     assert await kinds(pool) == [("unreported", 1)]

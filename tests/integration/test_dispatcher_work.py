@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from services.dispatcher.routing import queues_of
-from services.dispatcher.store.work import Asked, ServedQueue
+from services.dispatcher.store.leases import Asked, ServedQueue
 from shared.db.pool import Pool
 from tests.support.dispatching import ACCOUNT, Stores, hello, message_row, opened, submit_sms
 
@@ -83,8 +83,8 @@ async def test_a_taken_message_is_never_leased_again(pool: Pool) -> None:
     leased = await stores.lease(device, session)
     assert leased
     ask = Asked(leased[0].message, 1, device, session, ACCOUNT)
-    assert await stores.work.take([ask]) == {(leased[0].message, 1)}
-    assert await stores.work.take([ask]) == {(leased[0].message, 1)}, "a lost answer may be asked for again"
+    assert await stores.leases.take([ask]) == {(leased[0].message, 1)}
+    assert await stores.leases.take([ask]) == {(leased[0].message, 1)}, "a lost answer may be asked for again"
     await pool.execute("update devices set renewed_at = now() - interval '1 hour'")
     await stores.work.end_lapsed_leases()
     other, other_session = await opened(stores)
@@ -104,7 +104,7 @@ async def test_an_untaken_lease_of_a_silent_phone_goes_to_another(pool: Pool) ->
     assert [count.messages for count in freed] == [1]
     other, other_session = await opened(stores)
     assert await stores.lease(other, other_session)
-    assert await stores.work.take([Asked(leased[0].message, 1, device, session, ACCOUNT)]) == set()
+    assert await stores.leases.take([Asked(leased[0].message, 1, device, session, ACCOUNT)]) == set()
 
 
 async def test_scheduled_work_waits_and_outdated_work_expires(pool: Pool) -> None:
@@ -132,14 +132,14 @@ async def test_one_lease_fills_both_sims_and_priority_counts_on_each(pool: Pool)
         [submit_sms("+1", "+2", "+3", "+4"), submit_sms("+5", sim=2), submit_sms("+6", priority=5)]
     )
     keys = queues_of(ACCOUNT, device, [1, 2], ["sms"])
-    queues = await stores.messages.intern(keys)
+    queues = await stores.queues.intern(keys)
     served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
-    leased = await stores.work.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
+    leased = await stores.leases.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
     assert leased is not None
     assert sorted(job.sim for job in leased) == [1, 1, 2, 2]
     assert leased[0].recipient == "+6"
     assert next(job.sim for job in leased if job.recipient == "+5") == 2
-    again = await stores.work.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
+    again = await stores.leases.lease(ACCOUNT, device, session, {1: 2, 2: 2}, served)
     assert again is not None
     assert {job.message for job in again} == {job.message for job in leased}
 
@@ -179,7 +179,7 @@ async def test_media_travels_with_its_message(pool: Pool) -> None:
     leased = await stores.lease(device, session)
     assert leased is not None
     assert {(job.recipient, job.media_url) for job in leased} == {("+1", url), ("+2", None)}
-    await stores.work.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
+    await stores.leases.take([Asked(job.message, 1, device, session, ACCOUNT) for job in leased])
     again = await stores.phones.open_session(hello(device=device))
     assert again is not None
     assert {(job.recipient, job.media_url) for job in again.again} == {("+1", url), ("+2", None)}

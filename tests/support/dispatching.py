@@ -4,10 +4,13 @@ import time
 from typing import Any
 
 from services.dispatcher.routing import queues_of
+from services.dispatcher.store.leases import Asked, LeasedJob, Leases, ServedQueue
 from services.dispatcher.store.messages import Messages
 from services.dispatcher.store.partitions import Partitions
 from services.dispatcher.store.phones import Phones
-from services.dispatcher.store.work import Asked, LeasedJob, ServedQueue, Work
+from services.dispatcher.store.queues import Queues
+from services.dispatcher.store.roster import Roster
+from services.dispatcher.store.work import Work
 from shared.contracts.commands import Recipient, SubmitSms
 from shared.contracts.phone import Outcome, Sim
 from shared.contracts.reports import AttemptReported
@@ -60,9 +63,12 @@ class Stores:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.messages = Messages(pool)
+        self.queues = Queues(pool)
+        self.messages = Messages(pool, self.queues)
         self.work = Work(pool)
+        self.leases = Leases(pool)
         self.phones = Phones(pool)
+        self.roster = Roster(pool)
 
     @classmethod
     async def on(cls, pool: Pool) -> "Stores":
@@ -73,9 +79,9 @@ class Stores:
     async def lease(self, device: str, session: int, *, slot: int = 1, places: int = 10) -> list[LeasedJob] | None:
         """Leases for one SIM as a phone of the account that serves SMS."""
         keys = queues_of(ACCOUNT, device, [slot], ["sms"])
-        queues = await self.messages.intern(keys)
+        queues = await self.queues.intern(keys)
         served = [ServedQueue(queue, key.sim) for queue, key in zip(queues, keys, strict=True)]
-        return await self.work.lease(ACCOUNT, device, session, {slot: places}, served)
+        return await self.leases.lease(ACCOUNT, device, session, {slot: places}, served)
 
 
 def reported(
@@ -102,7 +108,7 @@ async def taken_one(stores: Stores) -> tuple[str, int, bytes]:
     leased = await stores.lease(device, session)
     assert leased
     message = leased[0].message
-    await stores.work.take([Asked(message, 1, device, session, ACCOUNT)])
+    await stores.leases.take([Asked(message, 1, device, session, ACCOUNT)])
     return device, session, message
 
 

@@ -27,6 +27,7 @@ class Inbox:
             [dt.datetime.fromtimestamp(text.at, dt.UTC) for text in ordered],
             [text.utc_offset_min for text in ordered],
             [text.fingerprint for text in ordered],
+            [text.kind for text in ordered],
         )
         return count
 
@@ -55,15 +56,21 @@ select count(*)::int from gone
 
 _ADD = """
 with added as (
-    insert into inbox (account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint)
+    insert into inbox (account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint, kind)
     select * from unnest(
-        $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::timestamptz[], $7::smallint[], $8::bytea[]
+        $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::timestamptz[], $7::smallint[],
+        $8::bytea[], $9::text[]
     )
     on conflict (device_id, fingerprint) do nothing
-    returning id, account_id, device_id, sim, received_at
+    returning id, account_id, device_id, sim, number, received_at
 ), announced as (
     insert into outbox (account_id, type, occurred_at, inbox_id, device_id, sim)
     select account_id, 'sms.received', received_at, id, device_id, sim from added order by id
+), talked as (
+    insert into contacts as c (account_id, number, device_id, at)
+    select distinct on (account_id, number) account_id, number, device_id, now() from added
+    order by account_id, number, id desc
+    on conflict (account_id, number) do update set device_id = excluded.device_id, at = excluded.at
 )
 select count(*)::int from added
 """

@@ -1,11 +1,13 @@
 """Messages at acceptance and at rest: the log's rows, and the live row that each begins with."""
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from services.dispatcher.routing import QueueKey
+from services.dispatcher.routing import SPILL_S, Chosen, QueueKey
 from services.dispatcher.states import REJECTED_CHANGE, change_number
+from services.dispatcher.store.lanes import TAGGED
+from services.dispatcher.store.queues import Queues, ReadyCount
 from shared.contracts.commands import SubmitSms
 from shared.db.pool import Connection, Pool
 from shared.model.storable import is_storable
@@ -13,21 +15,18 @@ from shared.model.storable import is_storable
 ROWS_PER_STATEMENT = 1000
 """More recipients than these are stored by several statements."""
 
+Prefer = Callable[[SubmitSms], Chosen | None]
+"""Chooses a first phone for each recipient of a command; None for one that no choice is made for."""
+
 
 class Accepted(NamedTuple):
-    """One recipient's message, about to be stored."""
+    """One recipient's message, about to be stored. `chosen`: the preferred phone and its queue."""
 
     id: bytes
     number: str
     command: SubmitSms
     queue: int
-
-
-class ReadyCount(NamedTuple):
-    """How many messages of a queue became ready."""
-
-    queue: int
-    messages: int
+    chosen: tuple[str, int] | None
 
 
 def _utc(seconds: float) -> dt.datetime:
@@ -37,46 +36,33 @@ def _utc(seconds: float) -> dt.datetime:
 class Messages:
     """Writes the log."""
 
-    def __init__(self, pool: Pool) -> None:
-        """Uses this pool."""
+    def __init__(self, pool: Pool, queues: Queues) -> None:
+        """Uses this pool and these queues."""
         self._pool = pool
-        self._queues: dict[QueueKey, int] = {}
-        self._keys: dict[int, QueueKey] = {}
+        self._queues = queues
 
-    async def submit(self, commands: Sequence[SubmitSms]) -> list[ReadyCount]:
+    async def submit(self, commands: Sequence[SubmitSms], prefer: Prefer | None = None) -> list[ReadyCount]:
         """Stores each recipient's message once, whatever is submitted again; returns what became ready.
 
-        Raises what Postgres raises; a repetition of the whole call is harmless.
+        `prefer` chooses a first phone where any may send it. Raises what Postgres raises; a repetition of the whole
+        call is harmless.
         """
-        await self.intern(_wanted_queue(command) for command in commands)
-        rows = [
-            Accepted(recipient.id, recipient.number, command, self._queues[_wanted_queue(command)])
-            for command in commands
-            for recipient in command.recipients
-        ]
+        choices = [prefer(command) if prefer else None for command in commands]
+        homes = await self._queues.intern([_wanted_queue(command) for command in commands])
+        rows = []
+        for command, choice, home in zip(commands, choices, homes, strict=True):
+            devices = choice.devices if choice else [None] * len(command.recipients)
+            keys = {device: QueueKey(command.account, device, None, command.channel) for device in devices if device}
+            queues = dict(zip(keys, await self._queues.intern(list(keys.values())), strict=True))
+            rows += [
+                Accepted(recipient.id, recipient.number, command, home, (device, queues[device]) if device else None)
+                for recipient, device in zip(command.recipients, devices, strict=True)
+            ]
+        within_reach = list({device for choice in choices if choice for device in choice.within_reach})
         ready: list[ReadyCount] = []
         for start in range(0, len(rows), ROWS_PER_STATEMENT):
-            ready += await self._submit_rows(rows[start : start + ROWS_PER_STATEMENT])
+            ready += await self._submit_rows(rows[start : start + ROWS_PER_STATEMENT], within_reach)
         return ready
-
-    async def intern(self, keys: Iterable[QueueKey]) -> list[int]:
-        """The ids of these queues, made where they were missing."""
-        wanted = list(dict.fromkeys(keys))
-        if missing := [key for key in wanted if key not in self._queues]:
-            await self._pool.execute(_MAKE_QUEUES, *zip(*missing, strict=True))
-            for row in await self._pool.fetch(_FIND_QUEUES, *zip(*missing, strict=True)):
-                key = QueueKey(row["account_id"], row["device_id"], row["sim"], row["channel"])
-                self._queues[key] = row["id"]
-                self._keys[row["id"]] = key
-        return [self._queues[key] for key in wanted]
-
-    async def keys_of(self, queues: Iterable[int]) -> dict[int, QueueKey]:
-        """What these queue ids stand for."""
-        wanted = set(queues)
-        if missing := [queue for queue in wanted if queue not in self._keys]:
-            for row in await self._pool.fetch("select * from queues where id = any($1)", missing):
-                self._keys[row["id"]] = QueueKey(row["account_id"], row["device_id"], row["sim"], row["channel"])
-        return {queue: self._keys[queue] for queue in wanted if queue in self._keys}
 
     async def reject(self, command: SubmitSms, reason: str) -> None:
         """Stores what may be stored of a refused command: its messages as failed, reason `rejected`."""
@@ -95,7 +81,7 @@ class Messages:
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.executemany(_REJECT, rows)
 
-    async def _submit_rows(self, rows: list[Accepted]) -> list[ReadyCount]:
+    async def _submit_rows(self, rows: list[Accepted], within_reach: list[str]) -> list[ReadyCount]:
         commands = [row.command for row in rows]
         records = await self._pool.fetch(
             _SUBMIT,
@@ -117,6 +103,9 @@ class Messages:
             [_utc(command.accepted_at) for command in commands],
             [_utc(command.scheduled_at) for command in commands],
             [_utc(command.valid_until) for command in commands],
+            [row.chosen[0] if row.chosen else None for row in rows],
+            [row.chosen[1] if row.chosen else None for row in rows],
+            within_reach,
         )
         return [ReadyCount(record["queue"], record["messages"]) for record in records]
 
@@ -134,70 +123,61 @@ async def lock_messages(connection: Connection, ids: Sequence[bytes]) -> None:
     await connection.execute("select from messages where id = any($1) order by id for update", ids)
 
 
-_MAKE_QUEUES = """
-insert into queues (account_id, device_id, sim, channel)
-select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[])
-order by 1, 2, 3, 4
-on conflict do nothing
-"""
-
-_FIND_QUEUES = """
-select q.* from queues q
-join unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[]) as k (account_id, device_id, sim, channel)
-on q.account_id = k.account_id and q.channel = k.channel
-and q.device_id is not distinct from k.device_id and q.sim is not distinct from k.sim
-"""
-
-# The tag (start-time fair queuing): a submitter's next message stands behind its own last one and not before the head
-# of the queue. An empty queue begins where its last lane ended, so that nobody pays for having been served.
-_SUBMIT = """
+# The preferred phone is the one that last talked to the recipient, if it is within reach, else the one that was chosen
+# by its expected wait. Its queue is a message's first one; after the spill time the sweeper moves it on. What is due
+# later gets its tag when its time has come, so that it does not take its submitter's turns before.
+_SUBMIT = f"""
 with incoming as (
-    select * from unnest(
+    select *, device_id is null and sim is null and scheduled_at <= now() as free from unnest(
         $1::bytea[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[],
         $9::int[], $10::smallint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::smallint[],
-        $16::timestamptz[], $17::timestamptz[], $18::timestamptz[]
+        $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::bigint[]
     ) with ordinality as t (
-        id, recipient, queue, account_id, submitter, text, channel, encoding, parts, priority, origin, client_ref,
-        media_url, device_id, sim, accepted_at, scheduled_at, valid_until, place
+        id, recipient, home, account_id, submitter, text, channel, encoding, parts, priority, origin, client_ref,
+        media_url, device_id, sim, accepted_at, scheduled_at, valid_until, idle_device_id, idle_queue, place
     )
+), routed as (
+    select i.*, coalesce(known.queue, i.idle_queue, i.home) as queue,
+        coalesce(known.device_id, i.idle_device_id) as preferred_device_id,
+        case
+            when known.queue is not null then 'contact'
+            when i.idle_queue is not null then 'shortest_wait'
+            when i.device_id is not null or i.sim is not null then 'pinned'
+            else 'any'
+        end as route
+    from incoming i left join lateral (
+        select c.device_id, q.id as queue
+        from contacts c join queues q
+            on q.account_id = c.account_id and q.device_id = c.device_id and q.sim is null and q.channel = i.channel
+        where i.free and c.account_id = i.account_id and c.number = i.recipient and c.device_id = any($21)
+    ) known on true
 ), inserted as (
     insert into messages (
         id, account_id, submitter, recipient, text, channel, encoding, parts, priority, origin, client_ref,
-        media_url, wanted_device_id, wanted_sim, accepted_at, scheduled_at, valid_until, state
+        media_url, wanted_device_id, wanted_sim, accepted_at, scheduled_at, valid_until, state, route,
+        preferred_device_id
     )
     select id, account_id, submitter, recipient, text, channel, encoding, parts, priority, origin, client_ref,
         media_url, device_id, sim, accepted_at, scheduled_at, valid_until,
-        case when scheduled_at > now() then 'scheduled' else 'queued' end
-    from incoming order by id
+        case when scheduled_at > now() then 'scheduled' else 'queued' end, route, preferred_device_id
+    from routed order by id
     on conflict (id) do nothing
     returning id
+), stored as (
+    select r.id, r.queue, r.submitter, r.parts, r.place, r.account_id, r.priority, r.scheduled_at, r.accepted_at,
+        r.valid_until, case when r.queue <> r.home then now() + interval '{SPILL_S} seconds' end as spill_at
+    from routed r join inserted using (id)
 ), fresh as (
-    select i.*, sum(i.parts) over (partition by i.queue, i.submitter order by i.place) as ahead
-    from incoming i join inserted using (id)
-), heads as (
-    select q.queue, coalesce(
-        (select w.tag from work w where w.queue = q.queue and w.state = 'ready' order by w.prio desc, w.tag limit 1),
-        (select max(l.last_tag) from lanes l where l.queue = q.queue),
-        0
-    ) as head
-    from (select distinct queue from fresh) q
-), bases as (
-    select f.queue, f.submitter, greatest(h.head, coalesce(l.last_tag, 0)) as base, max(f.ahead) as total
-    from fresh f join heads h using (queue) left join lanes l using (queue, submitter)
-    group by f.queue, f.submitter, h.head, l.last_tag
-), lanes_now as (
-    insert into lanes as l (queue, submitter, last_tag)
-    select queue, submitter, base + total from bases order by queue, submitter
-    on conflict (queue, submitter) do update set last_tag = greatest(l.last_tag, excluded.last_tag)
-), working as (
-    insert into work (message_id, account_id, queue, prio, tag, parts, due, valid_until, state)
-    select f.id, f.account_id, f.queue, f.priority, b.base + f.ahead, f.parts, f.scheduled_at, f.valid_until,
-        case when f.scheduled_at > now() then 'later' else 'ready' end
-    from fresh f join bases b using (queue, submitter)
+    select id, queue, submitter, parts, place from stored where scheduled_at <= now()
+), {TAGGED}, working as (
+    insert into work (message_id, account_id, queue, prio, tag, parts, due, spill_at, valid_until, state)
+    select id, account_id, queue, priority, coalesce(tag, 0), parts, scheduled_at, spill_at, valid_until,
+        case when scheduled_at > now() then 'later' else 'ready' end
+    from stored left join tagged using (id)
     returning queue, state
 ), announced as (
     insert into outbox (account_id, type, occurred_at, message_id)
-    select account_id, 'sms.api.submitted', accepted_at, id from fresh order by place
+    select account_id, 'sms.api.submitted', accepted_at, id from stored order by place
 )
 select queue, count(*)::int as messages from working where state = 'ready' group by queue
 """

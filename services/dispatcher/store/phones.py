@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from services.dispatcher.routing import OnlinePhone
+from services.dispatcher.budgets import APP_LIMITS
 from services.dispatcher.states import CHANGES_PER_ATTEMPT, DEVICE_REMOVED_CHANGE, rank
-from services.dispatcher.store.messages import ReadyCount
-from services.dispatcher.store.work import LEASE_S, LeasedJob
-from shared.contracts.phone import Sim
-from shared.contracts.rpc.phones import Device, OpenSession, SessionRef
+from services.dispatcher.store.leases import LeasedJob
+from services.dispatcher.store.queues import ReadyCount
+from shared.contracts.rpc.phones import OpenSession, SessionRef
 from shared.db.pool import Pool
 
 ORPHANS_PER_STATEMENT = 500
+
+APP_PROTOCOLS = ("smsgate",)
+"""Protocols of apps on stock Android, whose limits are kept unless the phone's owner says otherwise."""
 
 
 class Opened(NamedTuple):
@@ -58,6 +60,8 @@ class Phones:
                 [sim.number for sim in hello.sims],
                 [sim.carrier for sim in hello.sims],
             )
+            if hello.protocol in APP_PROTOCOLS:
+                await connection.execute(_APP_BUDGETS, hello.device, slots, *APP_LIMITS)
             freed = await connection.fetch(_FREE, hello.device)
             await connection.execute(_FORGET, hello.device, hello.journal, "new journal")
             again = await connection.fetch(_AGAIN, hello.device, session)
@@ -94,6 +98,12 @@ class Phones:
             pass
         return [ReadyCount(row["queue"], row["messages"]) for row in freed]
 
+    async def change(
+        self, account: int, device: str, *, name: str | None, approved: bool | None, paused: bool | None
+    ) -> bool:
+        """Changes what is not None; False where the account has no such phone."""
+        return await self._pool.fetchval(_CHANGE, account, device, name, approved, paused) is not None
+
     async def fail_orphaned(self) -> int:
         """Ends work that is pinned to removed phones, a bounded number at once; returns how many."""
         count: int = await self._pool.fetchval(_FAIL_ORPHANED, ORPHANS_PER_STATEMENT)
@@ -105,34 +115,6 @@ class Phones:
             "select channels from devices where id = $1 and session = $2 and closed_at is null", device, session
         )
         return None if found is None else tuple(found)
-
-    async def online(self) -> list[OnlinePhone]:
-        """Every phone with a live session that may work."""
-        rows = await self._pool.fetch(_ONLINE, LEASE_S)
-        return [OnlinePhone(row["id"], row["account_id"], tuple(row["channels"]), tuple(row["slots"])) for row in rows]
-
-    async def list(self, account: int) -> list[Device]:
-        """The phones of an account, in order of enrolment."""
-        rows = await self._pool.fetch(_LIST, account, LEASE_S)
-        return [
-            Device(
-                id=row["id"],
-                name=row["name"],
-                online=row["online"],
-                approved=row["approved"],
-                protocol=row["protocol"],
-                software=row["software"],
-                session=row["session"],
-                channels=list(row["channels"]),
-                last_seen_at=row["last_seen_at"],
-                held=row["held"],
-                sims=[
-                    Sim(slot=slot, number=number, carrier=carrier)
-                    for slot, number, carrier in zip(row["slots"], row["numbers"], row["carriers"], strict=True)
-                ],
-            )
-            for row in rows
-        ]
 
 
 _OPEN = """
@@ -156,6 +138,12 @@ with gone as (
 insert into sims (device_id, slot, number, carrier)
 select $1, * from unnest($2::smallint[], $3::text[], $4::text[])
 on conflict (device_id, slot) do update set number = excluded.number, carrier = excluded.carrier
+"""
+
+_APP_BUDGETS = """
+insert into budgets (device_id, slot, per_minute, per_hour, per_day)
+select $1, slot, $3, $4, $5 from unnest($2::smallint[]) as s (slot)
+on conflict do nothing
 """
 
 _FREE = """
@@ -192,6 +180,13 @@ from marked
 on conflict do nothing
 """
 
+_CHANGE = """
+update devices set given_name = coalesce($3, given_name), approved = coalesce($4, approved),
+    paused_at = case when $5 then coalesce(paused_at, now()) when $5 is null then paused_at end
+where account_id = $1 and id = $2 and deleted_at is null
+returning id
+"""
+
 _REMOVE = """
 update devices set deleted_at = now(), closed_at = coalesce(closed_at, now()), session = session + 1
 where account_id = $1 and id = $2 and deleted_at is null
@@ -202,7 +197,7 @@ _FAIL_ORPHANED = f"""
 with pinned as (
     select w.message_id
     from devices d join queues q on q.device_id = d.id join work w on w.queue = q.id and w.state <> 'taken'
-    where d.deleted_at is not null
+    where d.deleted_at is not null and w.spill_at is null
     order by w.message_id limit $1
 ), locked as (
     select id from messages where id in (select message_id from pinned) order by id for update
@@ -258,26 +253,4 @@ _CLOSE = """
 update devices set closed_at = now(), last_seen_at = now()
 where account_id = $1 and id = $2 and session = $3 and closed_at is null
 returning id
-"""
-
-_ONLINE = """
-select d.id, d.account_id, d.channels,
-    array(select slot from sims s where s.device_id = d.id order by slot) as slots
-from devices d
-where d.closed_at is null and d.deleted_at is null and d.approved
-    and d.renewed_at > now() - make_interval(secs => $1::int)
-order by d.id
-"""
-
-_LIST = """
-select d.id, d.name, d.approved, d.protocol, d.software, d.session, d.channels,
-    d.closed_at is null and d.renewed_at > now() - make_interval(secs => $2::int) as online,
-    extract(epoch from d.last_seen_at)::float8 as last_seen_at,
-    (select count(*)::int from work w where w.holder = d.id and w.state in ('leased', 'taken')) as held,
-    array(select slot from sims s where s.device_id = d.id order by slot) as slots,
-    array(select number from sims s where s.device_id = d.id order by slot) as numbers,
-    array(select carrier from sims s where s.device_id = d.id order by slot) as carriers
-from devices d
-where d.account_id = $1 and d.deleted_at is null
-order by d.created_at, d.id
 """

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 from services.dispatcher.states import CHANGES_PER_ATTEMPT, PARTLY_SENT, RANKED, FoldedAttempt, retry_delays
+from services.dispatcher.store.roster import Pace
 from shared.db.pool import Pool
 
 
@@ -18,14 +19,15 @@ class Reports:
         """Uses this pool."""
         self._pool = pool
 
-    async def fold(self, folded: Sequence[FoldedAttempt], chance: float = 0.5) -> None:
+    async def fold(self, folded: Sequence[FoldedAttempt], chance: float = 0.5) -> list[Pace]:
         """Applies reports that were reduced to one row an attempt (states.fold).
 
         Attempts that were not given to that device of that account are passed over. A failed attempt is followed by
         another one later, where that is of use; `chance` (0 to 1) spreads the retries of different batches.
+        Returns what each phone did.
         """
         delays = [retry_delays(row.reason, chance) for row in folded]
-        await self._pool.execute(
+        rows = await self._pool.fetch(
             _FOLD,
             [row.message for row in folded],
             [row.number for row in folded],
@@ -41,6 +43,7 @@ class Reports:
             [row.reason == PARTLY_SENT for row in folded],
             *([(row_delays[nth] if row_delays else None) for row_delays in delays] for nth in range(3)),
         )
+        return [Pace(*row) for row in rows]
 
 
 _RANKS = f"array[{', '.join(repr(state) for state in RANKED)}]"
@@ -79,7 +82,7 @@ with told as (
     from told t join before b using (message_id, number)
     where a.message_id = b.message_id and a.number = b.number
     returning a.message_id, a.number, a.account_id, a.device_id, a.sim, a.state, a.reason,
-        t.partly_sent, array[t.delay_1, t.delay_2, t.delay_3] as delays,
+        a.taken_at, t.partly_sent, array[t.delay_1, t.delay_2, t.delay_3] as delays,
         b.state as old_state, a.unknown_at, a.canceled_at, a.sent_at, a.failed_at, a.delivered_at,
         b.unknown_at as old_unknown_at, b.canceled_at as old_canceled_at, b.sent_at as old_sent_at,
         b.failed_at as old_failed_at, b.delivered_at as old_delivered_at
@@ -106,9 +109,11 @@ with told as (
             select q.id from queues q, queues o
             where o.id = w.queue and q.account_id = o.account_id and q.channel = o.channel
                 and q.device_id = d.device_id and q.sim = d.sim
-        ) else w.queue end
+        ) else w.queue end,
+        spill_at = case when not d.partly_sent then w.spill_at end
     from deciding d
-    where w.message_id = d.message_id and w.attempt = d.number and w.state = 'taken' and w.attempt < 255
+    where w.message_id = d.message_id and w.attempt = d.number and w.taken_at is not null and w.attempt < 255
+        and w.cancel_wished_at is null
         and d.state = 'failed' and d.old_state <> 'failed' and (d.sent_at is null or d.partly_sent)
         and d.message_state not in ('sent', 'delivered') and d.delays[w.tries] is not null
         and w.valid_until > now() + make_interval(secs => d.delays[w.tries])
@@ -132,10 +137,10 @@ with told as (
         and (d.state in ('sent', 'delivered') or not exists (
             select from work w where w.message_id = m.id and w.attempt > d.number and w.state = 'taken'
         ))
-    returning m.id, m.state, m.account_id, d.number, d.device_id, d.sim, d.failed_at
+    returning m.id, m.state, m.account_id, m.recipient, d.number, d.device_id, d.sim, d.failed_at
 ), resting as (
     select w.message_id from work w
-    where w.message_id in (
+    where w.message_id = any($1) and w.message_id in (
         select a.message_id from after a where a.number = w.attempt
         union all
         select d.message_id from deciding d where w.state <> 'taken' and d.sent_at is not null
@@ -149,15 +154,28 @@ with told as (
         case when change = state then reason end
     from changes
     on conflict do nothing
+), told_events as (
+    insert into outbox (account_id, type, occurred_at, message_id, device_id, sim, number)
+    select account_id, 'sms.' || change, at, message_id, device_id, sim, change_number
+    from changes
+    where change in ('sent', 'delivered')
+    union all
+    select account_id, 'sms.failed', failed_at, id, device_id, sim,
+        number * {CHANGES_PER_ATTEMPT} + array_position({_RANKS}, 'failed')
+    from moved
+    where state = 'failed'
+    order by 4, 7
+), talked as (
+    insert into contacts as c (account_id, number, device_id, at)
+    select distinct on (account_id, recipient) account_id, recipient, device_id, now()
+    from moved where state in ('sent', 'delivered')
+    order by account_id, recipient, id desc
+    on conflict (account_id, number) do update set device_id = excluded.device_id, at = excluded.at
+    where c.device_id <> excluded.device_id or c.at < excluded.at - interval '1 day'
 )
-insert into outbox (account_id, type, occurred_at, message_id, device_id, sim, number)
-select account_id, 'sms.' || change, at, message_id, device_id, sim, change_number
-from changes
-where change in ('sent', 'delivered')
-union all
-select account_id, 'sms.failed', failed_at, id, device_id, sim,
-    number * {CHANGES_PER_ATTEMPT} + array_position({_RANKS}, 'failed')
-from moved
-where state = 'failed'
-order by 4, 7
+select device_id, (count(*) filter (where change = 'sent'))::int as succeeded,
+    (count(*) filter (where change = 'failed'))::int as failed,
+    coalesce(sum(extract(epoch from now() - taken_at)) filter (where change = 'sent'), 0)::float8 as seconds
+from changes where change in ('sent', 'failed')
+group by device_id
 """

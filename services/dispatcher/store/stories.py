@@ -1,18 +1,29 @@
 """What people ask about and do to messages: show, cancel, resend, delete."""
 
 import datetime as dt
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT, RESENDABLE
+from services.dispatcher.store.accounts import LEAST_PRIORITY
+from services.dispatcher.store.lanes import OUTLOOK
+from services.dispatcher.store.phones import APP_PROTOCOLS
 from shared.contracts.rpc.messages import Change, MessageStory
 from shared.db.pool import Pool
 
-CancelOutcome = Literal["canceled", "too_late", "not_found"]
+CancelOutcome = Literal["canceled", "wished", "too_late", "not_found"]
 ResendOutcome = Literal["resent", "not_in_error", "not_found"]
 
 DELETED_PER_STATEMENT = 1000
 BLANK_AFTER = "1 day"
 """A deleted message's text is kept this long after it came to rest, for whoever deleted it by mistake."""
+
+
+class Canceled(NamedTuple):
+    """What came of a wish to cancel; `holder`: the app phone that must be asked, about which attempt."""
+
+    outcome: CancelOutcome
+    holder: str | None
+    attempt: int
 
 
 class Stories:
@@ -55,12 +66,18 @@ class Stories:
             sim=row["sim"],
             changes=changes,
             waiting=row["waiting"],
+            route=row["route"],
+            preferred_device=row["preferred_device_id"],
+            estimated_at=row["estimated_at"],
         )
 
-    async def cancel(self, message: bytes, account: int | None) -> CancelOutcome:
-        """Ends a message that no phone has taken, in one conditional statement."""
-        outcome: CancelOutcome = await self._pool.fetchval(_CANCEL, message, account)
-        return outcome
+    async def cancel(self, message: bytes, account: int | None) -> Canceled:
+        """Ends a message that no phone has taken, in one conditional statement.
+
+        Of an app's phone, whose pull was the taking, it is wished: the phone's report decides.
+        """
+        (row,) = await self._pool.fetch(_CANCEL, message, account, APP_PROTOCOLS)
+        return Canceled(row["outcome"], row["holder"], row["attempt"])
 
     async def resend(self, message: bytes, account: int, *, force: bool) -> tuple[ResendOutcome, int | None]:
         """Begins a fresh round of tries; the outcome, and the queue that has work now."""
@@ -99,8 +116,11 @@ class Stories:
         await self._pool.execute(_BLANK_RECEIVED, limit)
 
 
-_SHOW = """
-select m.account_id, m.recipient, m.parts, m.encoding, m.priority, m.reason,
+_SHOW = f"""
+with clock as (
+    select now() as time
+)
+select m.account_id, m.route, m.preferred_device_id, m.recipient, m.parts, m.encoding, m.priority, m.reason,
     case w.state when 'later' then 'scheduled' when 'ready' then 'queued'
         when 'leased' then 'leased' when 'taken' then case m.state when 'unknown' then 'unknown' else 'taken' end
         else m.state end as state,
@@ -109,9 +129,12 @@ select m.account_id, m.recipient, m.parts, m.encoding, m.priority, m.reason,
     extract(epoch from m.valid_until)::float8 as valid_until,
     coalesce(w.holder, m.device_id) as device_id, coalesce(w.sim, m.sim) as sim,
     case
+        when w.state = 'later' and w.due = w.valid_until then 'its campaign is paused'
         when w.state = 'later' then 'its time has not come'
         when w.state = 'leased' then 'a phone has it and has not begun'
         when w.state = 'taken' then 'a phone is sending it and has not reported'
+        when w.state = 'ready' and a.status = 'suspended' then 'the account is suspended'
+        when w.state = 'ready' and w.prio < {LEAST_PRIORITY} then 'the account has its quiet hours'
         when w.state = 'ready' and not exists (
             select from devices d join queues q on q.id = w.queue
             where d.account_id = m.account_id and d.closed_at is null and d.deleted_at is null and d.approved
@@ -119,9 +142,16 @@ select m.account_id, m.recipient, m.parts, m.encoding, m.priority, m.reason,
                 and q.channel = any(d.channels) and coalesce(q.device_id, d.id) = d.id
                 and (q.sim is null or exists (select from sims s where s.device_id = d.id and s.slot = q.sim))
         ) then 'no phone that may send it is online'
+        when w.state = 'ready' and w.spill_at > now() then 'it waits for its preferred phone'
+        when w.state = 'ready' and o.ahead > w.parts then 'others are before it: ' || (o.ahead - w.parts) || ' parts'
         when w.state = 'ready' then 'it is next for a phone that has room'
-    end as waiting
-from messages m left join work w on w.message_id = m.id
+    end as waiting,
+    extract(epoch from case
+        when w.state = 'later' then nullif(w.due, w.valid_until)
+        when w.state = 'ready' and o.parts_per_s > 0 then now() + make_interval(secs => o.ahead / o.parts_per_s)
+    end)::float8 as estimated_at
+from clock cross join messages m left join work w on w.message_id = m.id left join accounts a on a.id = m.account_id
+left join lateral ({OUTLOOK}) o on true
 where m.id = $1 and ($2::bigint is null or m.account_id = $2)
 """
 
@@ -154,12 +184,19 @@ with found as (
 ), announced as (
     insert into outbox (account_id, type, occurred_at, message_id, number)
     select account_id, 'sms.failed', now(), message_id, attempt * 16 + {CANCELED_CHANGE} from gone
+), wished as (
+    update work w set cancel_wished_at = coalesce(w.cancel_wished_at, now())
+    from found f, devices d, attempts a
+    where w.message_id = f.id and w.state = 'taken' and d.id = w.holder and d.protocol = any($3)
+        and a.message_id = w.message_id and a.number = w.attempt and a.state = 'taken'
+    returning w.holder, w.attempt
 )
 select case
     when exists (select from gone) then 'canceled'
+    when exists (select from wished) then 'wished'
     when exists (select from found) then 'too_late'
     else 'not_found'
-end
+end as outcome, (select holder from wished) as holder, coalesce((select attempt from wished), 0) as attempt
 """
 
 _RESEND = f"""
@@ -189,7 +226,7 @@ with found as (
     on conflict (message_id) do update set
         queue = excluded.queue, tag = excluded.tag, due = excluded.due, valid_until = excluded.valid_until,
         state = 'ready', attempt = excluded.attempt, tries = 1, holder = null, session = null, sim = null,
-        taken_at = null
+        taken_at = null, spill_at = null, cancel_wished_at = null
     returning w.queue
 ), told as (
     insert into history (message_id, number, at, state, attempt, detail)

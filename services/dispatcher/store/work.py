@@ -1,227 +1,90 @@
-"""Live work: lease, take, and what the clock does to it. Locks are taken in order of message id, messages first."""
-
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+"""What the clock does to live work. Locks are taken in order of message id, messages first."""
 
 from services.dispatcher.states import EXPIRED_CHANGE, rank
-from services.dispatcher.store.messages import ReadyCount
+from services.dispatcher.store.lanes import TAGGED
+from services.dispatcher.store.queues import ReadyCount
 from shared.db.pool import Pool
 
 LEASE_S = 30
 """A lease ends this many seconds after its session was last renewed."""
 
-MAX_LEASED_PARTS = 800
-"""Bound of one lease, in parts: at 320 bytes of UTF-8 a part it stays below 256 KiB."""
-
-
-class LeasedJob(NamedTuple):
-    """A message in a phone's hands, with what the phone needs to send it. `valid_until`: Unix seconds."""
-
-    message: bytes
-    attempt: int
-    sim: int
-    recipient: str
-    text: str
-    channel: str
-    valid_until: float
-    media_url: str | None
-
-
-class Asked(NamedTuple):
-    """One attempt that a session asks to take."""
-
-    message: bytes
-    number: int
-    device: str
-    session: int
-    account: int
-
-
-class ServedQueue(NamedTuple):
-    """A queue that a phone may serve: by this SIM slot only, or by any (None)."""
-
-    queue: int
-    slot: int | None
-
 
 class Work:
-    """Hands out live work."""
+    """Moves live work on as time passes."""
 
     def __init__(self, pool: Pool, unknown_after_s: int = 600) -> None:
         """A taken message without a report is `unknown` once its phone was unseen for `unknown_after_s` seconds."""
         self._pool = pool
         self._unknown_after_s = unknown_after_s
 
-    async def lease(
-        self, account: int, device: str, session: int, places: Mapping[int, int], queues: Sequence[ServedQueue]
-    ) -> list[LeasedJob] | None:
-        """What this session holds untaken, filled up with new work to so many jobs for each SIM slot.
+    async def make_due_ready(self, limit: int = 1000) -> list[ReadyCount]:
+        """Scheduled work whose time has come becomes ready; nothing while another replica does it."""
+        return await self._readied(_DUE, limit)
 
-        None when the session is not the device's newest, or the device may not work.
-        """
-        rows = await self._pool.fetch(
-            _LEASE,
-            account,
-            device,
-            session,
-            list(places.keys()),
-            list(places.values()),
-            [served.queue for served in queues],
-            [served.slot for served in queues],
-        )
-        if not rows:
-            return None
-        return [LeasedJob(*row) for row in rows if row["message_id"] is not None]
+    async def end_lapsed_leases(self, limit: int = 1000) -> list[ReadyCount]:
+        """Leases of sessions that ended or fell silent go back to their queues; nothing while another does it."""
+        return await self._readied(_LAPSED, LEASE_S, limit)
 
-    async def take(self, asked: Sequence[Asked]) -> set[tuple[bytes, int]]:
-        """Of the attempts asked for by any number of sessions, those that are theirs to send."""
-        rows = await self._pool.fetch(
-            _TAKE,
-            [ask.message for ask in asked],
-            [ask.number for ask in asked],
-            [ask.device for ask in asked],
-            [ask.session for ask in asked],
-            [ask.account for ask in asked],
-        )
-        return {(row["message_id"], row["attempt"]) for row in rows}
-
-    async def make_due_ready(self, limit: int = 1000) -> list[ReadyCount] | None:
-        """Scheduled work whose time has come becomes ready. None while another replica does it."""
-        return await self._tick("due", _DUE, limit)
-
-    async def end_lapsed_leases(self, limit: int = 1000) -> list[ReadyCount] | None:
-        """Leases of sessions that ended or fell silent go back to their queues. None: another replica does it."""
-        return await self._tick("lapsed", _LAPSED, LEASE_S, limit)
+    async def spill(self, limit: int = 1000) -> list[ReadyCount]:
+        """Work that its preferred phone did not take in time becomes any phone's; nothing while another does it."""
+        return await self._readied(_SPILL, limit)
 
     async def ready_queues(self) -> list[ReadyCount]:
         """The queues that have ready work, found by index steps however many rows wait."""
         return [ReadyCount(row["queue"], 1) for row in await self._pool.fetch(_READY_QUEUES)]
 
-    async def expire(self, limit: int = 500) -> int | None:
+    async def expire(self, limit: int = 500) -> int:
         """Ends messages whose validity is over and that no phone has taken; returns how many were looked at."""
-        return await self._count("expire", _EXPIRE, limit)
+        count: int = await self._pool.fetchval(_EXPIRE, limit)
+        return count
 
-    async def mark_silent(self, limit: int = 500) -> int | None:
+    async def mark_silent(self, limit: int = 500) -> int:
         """Taken messages whose phone, or whose time, is gone without a report become `unknown`; returns how many."""
-        return await self._count("silent", _SILENT, self._unknown_after_s, limit)
+        count: int = await self._pool.fetchval(_SILENT, self._unknown_after_s, limit)
+        return count
 
-    async def forget_outdated(self, limit: int = 500) -> int | None:
+    async def forget_outdated(self, limit: int = 500) -> int:
         """Taken work past its validity that is already `unknown` is at rest; returns how many."""
-        return await self._count("outdated", _OUTDATED, limit)
+        count: int = await self._pool.fetchval(_OUTDATED, limit)
+        return count
 
-    async def _tick(self, name: str, statement: str, *arguments: object) -> list[ReadyCount] | None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            if not await connection.fetchval(TRY_LOCK, f"dispatcher.{name}"):
-                return None
-            rows = await connection.fetch(statement, *arguments)
-            return [ReadyCount(row["queue"], row["messages"]) for row in rows]
-
-    async def _count(self, name: str, statement: str, *arguments: object) -> int | None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            if not await connection.fetchval(TRY_LOCK, f"dispatcher.{name}"):
-                return None
-            count: int = await connection.fetchval(statement, *arguments)
-            return count
+    async def _readied(self, statement: str, *arguments: object) -> list[ReadyCount]:
+        rows = await self._pool.fetch(statement, *arguments)
+        return [ReadyCount(row["queue"], row["messages"]) for row in rows]
 
 
 TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))"
 """One replica does a periodic job at a time; the lock ends with the tick's transaction."""
 
-# One row with a null message says "the session is good, there is nothing", no row says "this session may not work".
-# A seat is room for one job on one SIM. Work that any SIM may send is dealt out to the seats in turn; then each SIM
-# takes the first of what is dealt or pinned to it. A lease need not survive a crash of the database (what is not leased
-# cannot be taken), so nobody waits for its fsync.
-_LEASE = f"""
-with session as (
-    select id, set_config('synchronous_commit', 'off', true),
-        exists (select from accounts a where a.id = d.account_id and a.status = 'suspended') as suspended
-    from devices d
-    where id = $2 and account_id = $1 and session = $3 and approved and closed_at is null and deleted_at is null
-), held as (
-    select message_id, attempt, sim from work where holder = $2 and session = $3 and state = 'leased'
-), wanted as (
-    select p.slot, greatest(p.places - (select count(*) from held h where h.sim = p.slot), 0) as need
-    from unnest($4::smallint[], $5::int[]) as p (slot, places)
-    where exists (select from session where not suspended)
-), seats as (
-    select slot, row_number() over (order by nth, slot) as seat from wanted, generate_series(1, need) as nth
-), candidates as (
-    select w.*, q.slot from unnest($6::bigint[], $7::smallint[]) as q (queue, slot) cross join lateral (
-        select message_id, prio, tag, parts from work
-        where work.queue = q.queue and state = 'ready' and valid_until > now()
-        order by prio desc, tag
-        limit (select count(*) from seats s where s.slot = coalesce(q.slot, s.slot))
-        for update skip locked
-    ) w
-), seated as (
-    select message_id, prio, tag, parts, slot from candidates where slot is not null
-    union all
-    select c.message_id, c.prio, c.tag, c.parts, s.slot
-    from (
-        select *, row_number() over (order by prio desc, tag) as seat from candidates where slot is null
-    ) c join seats s using (seat)
-), ranked as (
-    select message_id, slot, row_number() over (partition by slot order by prio desc, tag) as place,
-        row_number() over ranking as place_of_all, sum(parts) over ranking as parts_so_far
-    from seated window ranking as (order by prio desc, tag rows unbounded preceding)
-), leased as (
-    update work set state = 'leased', holder = $2, session = $3, sim = r.slot
-    from ranked r join wanted using (slot)
-    where work.message_id = r.message_id and r.place <= wanted.need
-        and (r.parts_so_far <= {MAX_LEASED_PARTS} or r.place_of_all = 1)
-    returning work.message_id, work.attempt, work.sim, work.prio, work.tag
-)
-select j.message_id, j.attempt, j.sim, m.recipient, m.text, m.channel,
-    extract(epoch from m.valid_until)::float8 as valid_until, m.media_url
-from session
-left join (
-    select message_id, attempt, sim, 0 as fresh, 0 as prio, 0 as tag from held
-    union all
-    select message_id, attempt, sim, 1, prio, tag from leased
-) j on true
-left join messages m on m.id = j.message_id
-order by j.fresh, j.prio desc, j.tag
-"""
 
-_TAKE = """
-with asked as (
-    select * from unnest($1::bytea[], $2::smallint[], $3::text[], $4::bigint[], $5::bigint[])
-    as t (message_id, number, device_id, session, account_id)
-), locked as (
-    select w.message_id from work w join asked a using (message_id)
-    where w.holder = a.device_id and w.session = a.session and w.attempt = a.number
-        and w.account_id = a.account_id and w.state in ('leased', 'taken') and w.valid_until > now()
-    order by w.message_id
-    for update of w
-), taken as (
-    update work w set state = 'taken', taken_at = coalesce(w.taken_at, now())
-    from locked where w.message_id = locked.message_id
-    returning w.message_id, w.attempt, w.account_id, w.holder, w.sim, w.session, w.taken_at
-), logged as (
-    insert into attempts (message_id, number, account_id, device_id, sim, session, journal, state, taken_at)
-    select t.message_id, t.attempt, t.account_id, t.holder, t.sim, t.session, d.journal, 'taken', t.taken_at
-    from taken t join devices d on d.id = t.holder
-    order by t.message_id
-    on conflict (message_id, number) do nothing
-)
-select message_id, attempt from taken
-"""
+def in_turn(job: str) -> str:
+    """A table `turn (ours)`: whether this statement got the job's lock. Ticks that are one statement begin with it.
 
-_DUE = """
-with due as (
-    select message_id from work where state = 'later' and due <= now()
+    Their snapshot may be older than the lock, so what they change they must have locked and looked at again.
+    """
+    return f"""turn as materialized (
+    select pg_try_advisory_xact_lock(hashtextextended('dispatcher.{job}', 0)) as ours
+)"""
+
+
+_DUE = f"""
+with {in_turn("due")}, due as (
+    select message_id, queue, parts, due from work where (select ours from turn) and state = 'later' and due <= now()
     order by due limit $1 for update skip locked
-), readied as (
-    update work w set state = 'ready' from due where w.message_id = due.message_id
+), fresh as (
+    select d.message_id as id, d.queue, m.submitter, d.parts, row_number() over (order by d.due, m.id) as place
+    from due d join messages m on m.id = d.message_id
+), {TAGGED}, readied as (
+    update work w set state = 'ready', tag = t.tag from tagged t where w.message_id = t.id
     returning w.queue
 )
 select queue, count(*)::int as messages from readied group by queue
 """
 
-_LAPSED = """
-with lapsed as (
+_LAPSED = f"""
+with {in_turn("lapsed")}, lapsed as (
     select w.message_id from work w join devices d on d.id = w.holder
-    where w.state = 'leased' and (
+    where (select ours from turn) and w.state = 'leased' and (
         d.session <> w.session or d.closed_at is not null or d.deleted_at is not null
         or d.renewed_at < now() - make_interval(secs => $1::int)
     )
@@ -232,6 +95,25 @@ with lapsed as (
     returning w.queue
 )
 select queue, count(*)::int as messages from freed group by queue
+"""
+
+_SPILL = f"""
+with {in_turn("spill")}, over as (
+    select message_id, queue, parts, tag from work
+    where (select ours from turn) and state = 'ready' and spill_at <= now()
+    order by spill_at limit $1 for update skip locked
+), fresh as (
+    select o.message_id as id, home.id as queue, m.submitter, o.parts, row_number() over (order by o.tag) as place
+    from over o join queues q on q.id = o.queue
+    join queues home
+        on home.account_id = q.account_id and home.device_id is null and home.sim is null and home.channel = q.channel
+    join messages m on m.id = o.message_id
+), {TAGGED}, spilled as (
+    update work w set queue = f.queue, tag = t.tag, spill_at = null
+    from fresh f join tagged t using (id) where w.message_id = f.id
+    returning w.queue
+)
+select queue, count(*)::int as messages from spilled group by queue
 """
 
 _READY_QUEUES = """
@@ -245,8 +127,8 @@ select queue from steps where queue is not null
 """
 
 _EXPIRE = f"""
-with over as (
-    select message_id from work where valid_until <= now() and state <> 'taken'
+with {in_turn("expire")}, over as (
+    select message_id from work where (select ours from turn) and valid_until <= now() and state <> 'taken'
     order by valid_until limit $1
 ), locked as (
     select id from messages where id in (select message_id from over) order by id for update
@@ -269,9 +151,9 @@ select count(*)::int from over
 """
 
 _SILENT = f"""
-with silent as (
+with {in_turn("silent")}, silent as (
     select w.message_id from work w join devices d on d.id = w.holder
-    where w.state = 'taken' and w.taken_at < now() - make_interval(secs => $1::int)
+    where (select ours from turn) and w.state = 'taken' and w.taken_at < now() - make_interval(secs => $1::int)
         and (d.last_seen_at < now() - make_interval(secs => $1::int) or w.valid_until <= now())
     order by w.taken_at limit $2
 ), locked as (
@@ -292,10 +174,10 @@ with silent as (
 select count(*)::int from marked
 """
 
-_OUTDATED = """
-with over as (
+_OUTDATED = f"""
+with {in_turn("outdated")}, over as (
     select w.message_id from work w join attempts a on a.message_id = w.message_id and a.number = w.attempt
-    where w.valid_until <= now() and w.state = 'taken' and a.state = 'unknown'
+    where (select ours from turn) and w.valid_until <= now() and w.state = 'taken' and a.state = 'unknown'
     order by w.valid_until limit $1
 ), locked as (
     select id from messages where id in (select message_id from over) order by id for update

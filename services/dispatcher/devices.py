@@ -1,0 +1,81 @@
+"""Answers people's questions about phones: which there are, what their SIMs may send, and that one is to go."""
+
+from services.dispatcher.budgets import Limits
+from services.dispatcher.store.apps import Apps
+from services.dispatcher.store.budgets import Budgets, SimBudget
+from services.dispatcher.store.phones import Phones
+from services.dispatcher.store.roster import Roster
+from services.dispatcher.wakes import Wakes
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.phones import Budget, ChangeDevice, Devices, ListDevices, RemoveDevice, SetBudget
+from shared.errors import Invalid, NotFound
+from shared.runtime.signals import Bell
+
+MAX_PARTS = 1_000_000
+MAX_DELAY_MS = 3_600_000
+MAX_NAME_CHARS = 64
+NO_SUCH_PHONE = "There is no such phone in this account."
+
+
+class DeviceAnswers:
+    """One method a question."""
+
+    def __init__(
+        self, phones: Phones, roster: Roster, budgets: Budgets, apps: Apps, wakes: Wakes, outbox_filled: Bell
+    ) -> None:
+        """Rings `outbox_filled` when an answer told events."""
+        self._phones = phones
+        self._roster = roster
+        self._budgets = budgets
+        self._apps = apps
+        self._wakes = wakes
+        self._outbox_filled = outbox_filled
+
+    async def list(self, ask: ListDevices) -> Devices:
+        """The phones of an account, with what their SIMs may send and have sent, and what the app says of them."""
+        budgets = [_told(budget) for budget in await self._budgets.of_account(ask.account)]
+        apps = await self._apps.of_account(ask.account)
+        return Devices(await self._roster.of_account(ask.account), budgets, apps)
+
+    async def change(self, ask: ChangeDevice) -> Done:
+        """Renames, approves or pauses a phone. Raises NotFound, Invalid (`invalid_name`)."""
+        if ask.name is not None and not (1 <= len(ask.name.strip()) <= MAX_NAME_CHARS and ask.name.isprintable()):
+            raise Invalid(f"A name has 1 to {MAX_NAME_CHARS} printable characters.", code="invalid_name")
+        name = ask.name and ask.name.strip()
+        if not await self._phones.change(ask.account, ask.device, name=name, approved=ask.approved, paused=ask.paused):
+            raise NotFound(NO_SUCH_PHONE)
+        return Done()
+
+    async def remove(self, ask: RemoveDevice) -> Done:
+        """Removes a phone. Raises NotFound."""
+        freed = await self._phones.remove(ask.account, ask.device)
+        if freed is None:
+            raise NotFound(NO_SUCH_PHONE)
+        self._outbox_filled.ring()
+        await self._wakes.wake_for(freed)
+        return Done()
+
+    async def set_budget(self, ask: SetBudget) -> Done:
+        """Changes what a SIM, or each of them, may send. Raises NotFound, Invalid (`invalid_budget`)."""
+        limits = Limits(ask.per_minute, ask.per_hour, ask.per_day)
+        if any(limit is not None and not 0 <= limit <= MAX_PARTS for limit in limits):
+            raise Invalid(f"A budget is a number of parts from 1 to {MAX_PARTS}, or 0 for none.", code="invalid_budget")
+        if ask.delay_ms is not None and not 0 <= ask.delay_ms[0] <= ask.delay_ms[1] <= MAX_DELAY_MS:
+            raise Invalid("A delay is a range of milliseconds, at most an hour.", code="invalid_budget")
+        if not await self._budgets.set(ask.account, ask.device, ask.slot, limits, ask.delay_ms):
+            raise NotFound("There is no such phone or SIM in this account.")
+        return Done()
+
+
+def _told(budget: SimBudget) -> Budget:
+    return Budget(
+        device=budget.device,
+        slot=budget.slot,
+        per_minute=budget.limits.per_minute,
+        per_hour=budget.limits.per_hour,
+        per_day=budget.limits.per_day,
+        delay_ms=budget.delay_ms,
+        used_minute=budget.used.per_minute or 0,
+        used_hour=budget.used.per_hour or 0,
+        used_day=budget.used.per_day or 0,
+    )
