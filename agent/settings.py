@@ -6,12 +6,21 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from agent.errors import SettingsError
 
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _CHANNELS = ("sms", "whatsapp")
+
+Protocol = Literal["socket", "smsgate"]
+"""What the phone speaks: our own protocol, or that of the app "SMS Gateway for Android"."""
+
+_URLS: Final[dict[Protocol, tuple[tuple[str, str], str]]] = {
+    "socket": (("ws", "wss"), "ws:// or wss://host[:port]/phone/v1/socket"),
+    "smsgate": (("http", "https"), "http:// or https://host[:port]/mobile/v1"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +66,7 @@ class Settings:
     delivery_ms: int = 100
     failure_rate: float = 0.0
     channels: tuple[str, ...] = ("sms",)
+    protocol: Protocol = "socket"
     log_level: int = logging.INFO
     limits: Limits = field(default_factory=Limits)
 
@@ -66,8 +76,9 @@ class Settings:
         env = os.environ if environ is None else environ
         name = env.get("SMSFLEET_PHONE_NAME") or "phone-1"
         home = env.get("SMSFLEET_PHONE_HOME")
+        protocol = _protocol(env)
         return cls(
-            url=_url(env),
+            url=_url(env, protocol),
             enrolment_key=env.get("SMSFLEET_PHONE_ENROLMENT_KEY") or None,
             home=Path(home) if home else Path(env.get("SMSFLEET_HOME") or ".smsfleet") / "phones" / name,
             name=name,
@@ -75,19 +86,30 @@ class Settings:
             delivery_ms=int(_number(env, "SMSFLEET_PHONE_DELIVERY_MS", 100, 86_400_000)),
             failure_rate=_number(env, "SMSFLEET_PHONE_FAILURE_RATE", 0, 1),
             channels=_channels(env),
+            protocol=protocol,
             log_level=_level(env),
         )
 
 
-def _url(env: Mapping[str, str]) -> str:
+def _protocol(env: Mapping[str, str]) -> Protocol:
+    text = env.get("SMSFLEET_PHONE_PROTOCOL") or "socket"
+    known: tuple[Protocol, ...] = get_args(Protocol)
+    for protocol in known:
+        if text == protocol:
+            return protocol
+    raise SettingsError(f"SMSFLEET_PHONE_PROTOCOL must be one of {', '.join(known)}, not {text!r}.")
+
+
+def _url(env: Mapping[str, str], protocol: Protocol) -> str:
+    schemes, form = _URLS[protocol]
     url = env.get("SMSFLEET_PHONE_URL", "")
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise SettingsError("SMSFLEET_PHONE_URL must be ws:// or wss://host[:port]/phone/v1/socket.")
+        raise SettingsError(f"SMSFLEET_PHONE_URL must be {form}.")
     return url
 
 

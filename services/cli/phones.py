@@ -8,28 +8,40 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from services.cli.devices import add_list
+from services.cli.devices import add_commands
 
 if TYPE_CHECKING:
     from deploy.local.paths import Home
 
 DONE, FAILED, USAGE, NOT_RUNNING = 0, 1, 2, 3
 
+_ADDRESSES = {"socket": ("ws", "/phone/v1/socket"), "smsgate": ("http", "/mobile/v1")}
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this group's commands; a new one is a function in the tuple."""
     group = subparsers.add_parser("phone", help="run and list phones, make a text arrive at a simulated one")
     commands = group.add_subparsers(required=True, metavar="command")
-    for add in (_add_run, add_list, _add_receive):
+    for add in (_add_run, add_commands, _add_receive):
         add(commands)
 
 
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run = _command(commands, "run", _run, "run a simulated phone until Ctrl-C")
     run.add_argument("--name", default="phone-1", help="its name and, below phones/, its folder")
-    run.add_argument("--url", help="ws://host:port/phone/v1/socket (default: this installation's)")
     run.add_argument(
-        "--enrolment-key", help="only for the first start (default: this installation's); others can see it"
+        "--protocol",
+        choices=tuple(_ADDRESSES),
+        help="socket: SMSFleet's own; smsgate: as the app SMS Gateway for Android (default: socket)",
+    )
+    run.add_argument(
+        "--url",
+        help="ws://host:port/phone/v1/socket, or http://host:port/mobile/v1 for smsgate (default: this installation's)",
+    )
+    run.add_argument(
+        "--enrolment-key",
+        "--key",
+        help="only for the first start (default: this installation's); others can see it",
     )
     run.add_argument("--home", type=Path, help="the phone's folder (default: SMSFLEET_HOME/phones/NAME)")
 
@@ -62,7 +74,8 @@ def _run(args: argparse.Namespace) -> int:
     home = home_from_environment()
     known = _read(home.credentials)
     own = _read(home.phones / args.name / "phone.json")
-    url = args.url or os.environ.get("SMSFLEET_PHONE_URL") or _socket_url(known.get("base_url", ""))
+    protocol = args.protocol or os.environ.get("SMSFLEET_PHONE_PROTOCOL") or "socket"
+    url = args.url or os.environ.get("SMSFLEET_PHONE_URL") or _phone_url(known.get("base_url", ""), protocol)
     if not url:
         return _say(args, NOT_RUNNING, "no installation is here that the phone could talk to: give --url")
     key = (
@@ -73,6 +86,7 @@ def _run(args: argparse.Namespace) -> int:
     )
     environment = {
         **os.environ,
+        "SMSFLEET_PHONE_PROTOCOL": protocol,
         "SMSFLEET_PHONE_URL": url,
         "SMSFLEET_PHONE_ENROLMENT_KEY": key,
         "SMSFLEET_PHONE_HOME": str((args.home or home.phones / args.name).absolute()),
@@ -120,10 +134,12 @@ def _phones(home: "Home") -> list[str]:
     return sorted(found, key=lambda name: (len(name), name))
 
 
-def _socket_url(base_url: str) -> str:
+def _phone_url(base_url: str, protocol: str) -> str:
     if not base_url.startswith(("http://", "https://")):
         return ""
-    return "ws" + base_url.removeprefix("http") + "/phone/v1/socket"
+    # A word that is none is the agent's to refuse.
+    scheme, path = _ADDRESSES.get(protocol, _ADDRESSES["socket"])
+    return scheme + base_url.removeprefix("http") + path
 
 
 def _read(file: Path) -> dict[str, Any]:
