@@ -42,14 +42,20 @@ def nats_public_keys(home: Home, roles: Sequence[str] = NATS_ROLES) -> dict[str,
     return {role: _read(_public_file(home, role)) for role in roles}
 
 
-def _make_nats_keys(home: Home, roles: Sequence[str]) -> None:
+def nkey_pair() -> tuple[str, str]:
+    """Return a new private NATS key (its seed) and the public one."""
     # Loads a cryptographic library: only on the first start.
     import nkeys  # type: ignore[import-untyped]
 
+    seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
+    return seed.decode(), nkeys.from_seed(bytearray(seed)).public_key.decode()
+
+
+def _make_nats_keys(home: Home, roles: Sequence[str]) -> None:
     for role in roles:
-        seed = nkeys.encode_seed(secrets.token_bytes(32), nkeys.PREFIX_BYTE_USER)
-        write_private(home.secrets / f"nats-{role}.nk", seed.decode())
-        write_private(_public_file(home, role), nkeys.from_seed(bytearray(seed)).public_key.decode())
+        seed, public = nkey_pair()
+        write_private(home.secrets / f"nats-{role}.nk", seed)
+        write_private(_public_file(home, role), public)
 
 
 def _public_file(home: Home, role: str) -> Path:

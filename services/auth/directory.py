@@ -1,12 +1,12 @@
-"""The credentials in this replica's memory, kept level with the epoch, so that verdicts need no Postgres."""
+"""What is in this replica's memory, kept level with the epoch, so that answers need no Postgres."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.auth.keys import Snapshot
-from services.auth.store import Store
+from services.auth.memory import Memory
+from services.auth.store.state import State
 
 log = structlog.get_logger()
 
@@ -14,10 +14,10 @@ POLL_S = 1.0
 """How often the table is asked for its epoch, should every broadcast have been lost."""
 
 PATIENCE_S = 0.5
-"""How long an answer waits for a reload that is under way, rather than being out of date."""
+"""How long an answer waits for changes that are being read, rather than being out of date."""
 
 RETRY_S = 0.2
-"""Pause after a reload that failed."""
+"""Pause after a reading that failed."""
 
 STALE_AFTER_S = 10.0
 """Postgres counts as away when nothing was read for this many seconds."""
@@ -26,43 +26,71 @@ Announce = Callable[[int], Awaitable[None]]
 
 
 class Directory:
-    """The newest snapshot and the newest epoch heard of. `follow()` must be running."""
+    """The memory and the newest epoch heard of. `follow()` must be running.
 
-    def __init__(self, store: Store, announce: Announce, monotonic: Callable[[], float]) -> None:
-        """`announce` broadcasts an epoch; `monotonic` gives seconds."""
-        self._store = store
+    Everything is read at the start, and when the table's epoch is behind ours because it was restored from a backup.
+    Otherwise a change costs the rows that it changed.
+    """
+
+    def __init__(
+        self, state: State, memory: Callable[[], Memory], announce: Announce, monotonic: Callable[[], float]
+    ) -> None:
+        """`memory` makes an empty one; `announce` broadcasts an epoch; `monotonic` gives seconds."""
+        self._state = state
+        self._new_memory = memory
+        self._memory = memory()
         self._announce = announce
         self._monotonic = monotonic
-        self._snapshot = Snapshot()
         self._heard = 0
         self._behind = asyncio.Event()
         self._level = asyncio.Event()
         self._failing = False
         self._reached_at = float("-inf")
+        self.rows_read = 0
 
     @property
     def epoch(self) -> int:
-        """The epoch of the snapshot in memory."""
-        return self._snapshot.epoch
+        """The epoch of what is in memory."""
+        return self._memory.epoch
+
+    @property
+    def memory(self) -> Memory:
+        """What is in memory, whether or not there is newer."""
+        return self._memory
 
     async def load(self) -> None:
-        """Reads everything. Raises what the store raises.
-
-        An epoch heard before the read began is in what was read. If the table is behind it nevertheless, then it
-        was restored from a backup, and it is right.
-        """
+        """Reads everything. Raises what the store raises."""
         heard = self._heard
-        self._snapshot = await self._store.active_credentials()
+        changes = await self._state.everything()
+        memory = self._new_memory()
+        memory.apply(changes)
+        self._memory = memory
+        self._reached(heard, len(changes))
+
+    async def catch_up(self) -> None:
+        """Reads what has changed. Raises what the store raises."""
+        heard = self._heard
+        changes = await self._state.since(self._memory.epoch)
+        if changes.epoch < self._memory.epoch:
+            log.warning("the epoch went back", before=self._memory.epoch, now=changes.epoch)
+            await self.load()
+            return
+        self._memory.apply(changes)
+        self._reached(heard, len(changes))
+
+    def _reached(self, heard: int, rows: int) -> None:
+        """An epoch heard before the reading began is in what was read; if not, the table is right nevertheless."""
+        self.rows_read += rows
         self._reached_at = self._monotonic()
-        if self._heard in (heard, self._snapshot.epoch):
-            self._heard = self._snapshot.epoch
+        if self._heard in (heard, self._memory.epoch):
+            self._heard = self._memory.epoch
             self._behind.clear()
             self._level.set()
 
     def hear(self, epoch: int) -> None:
-        """Somebody has reached this epoch; if it is beyond ours, a reload begins at once."""
+        """Somebody has reached this epoch; if it is beyond ours, reading begins at once."""
         self._heard = max(self._heard, epoch)
-        if self._heard > self._snapshot.epoch:
+        if self._heard > self._memory.epoch:
             self._level.clear()
             self._behind.set()
 
@@ -80,20 +108,20 @@ class Directory:
 
     async def repeat(self) -> None:
         """Broadcasts the epoch that this replica has reached. Raises what the connection raises."""
-        await self._announce(self._snapshot.epoch)
+        await self._announce(self._memory.epoch)
 
-    async def newest(self) -> Snapshot:
-        """The snapshot in memory; while a reload is under way, waits up to half a second for it."""
+    async def newest(self) -> Memory:
+        """The memory; while changes are being read, waits up to half a second for them."""
         if not self._level.is_set() and not self._failing:
             try:
                 async with asyncio.timeout(PATIENCE_S):
                     await self._level.wait()
             except TimeoutError:
-                log.warning("behind", epoch=self._snapshot.epoch, heard=self._heard)
-        return self._snapshot
+                log.warning("behind", epoch=self._memory.epoch, heard=self._heard)
+        return self._memory
 
     async def follow(self) -> None:
-        """Reloads whenever the memory is behind, until cancelled; while Postgres is away it tries again."""
+        """Reads whenever the memory is behind, until cancelled; while Postgres is away it tries again."""
         while True:
             try:
                 async with asyncio.timeout(POLL_S):
@@ -101,13 +129,13 @@ class Directory:
             except TimeoutError:
                 pass
             try:
-                if self._behind.is_set() or await self._store.epoch() != self._snapshot.epoch:
-                    await self.load()
+                if self._behind.is_set() or await self._state.epoch() != self._memory.epoch:
+                    await self.catch_up()
                 self._reached_at = self._monotonic()
                 self._failing = False
             except Exception as error:
                 if not self._failing:
-                    log.warning("reload failed", error=repr(error)[:300])
+                    log.warning("reading failed", error=repr(error)[:300])
                 self._failing = True
                 await asyncio.sleep(RETRY_S)
 

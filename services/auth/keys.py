@@ -1,16 +1,13 @@
-"""What a credential is worth by what is in memory, and the rules for names and scopes. Pure."""
+"""The rules for what is created: names, scopes, limits, lifetimes and ids. Pure."""
 
+import datetime as dt
 import secrets
 import zoneinfo
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
-from shared.contracts.rpc.auth import Verdict
 from shared.errors import Invalid
 from shared.model.storable import is_storable
-
-Kind = Literal["api_key", "enrolment_key", "device_token"]
 
 SCOPES: Final = (
     "sms:send",
@@ -21,62 +18,20 @@ SCOPES: Final = (
     "webhooks:manage",
     "account:manage",
 )
-"""Everything that an API key can be allowed to do."""
+"""Everything that an API key or a client can be allowed to do."""
 
 MAX_NAME_CHARS: Final = 64
 MAX_LIMIT: Final = 1_000_000
+
+MIN_LIFE_S: Final = 60
+MAX_LIFE_S: Final = 10 * 365 * 86_400
+MAX_OVERLAP_S: Final = 30 * 86_400
+"""How long two secrets of one key or client may be valid at most, in seconds."""
 
 PREFIX_CHARS: Final = 6
 """How much of an API key is kept in the clear, so that its owner can tell it from the others."""
 
 _ID_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """An active credential and whose it is. `expires_at`: Unix seconds, None for never."""
-
-    kind: Kind
-    digest: bytes
-    account: int
-    subject: str
-    scopes: tuple[str, ...]
-    expires_at: float | None
-    active: bool
-    time_zone: str
-    region: str | None
-    max_parts: int | None = None
-    rate_per_minute: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Every active credential as of one epoch."""
-
-    epoch: int = 0
-    credentials: dict[tuple[Kind, bytes], Credential] = field(default_factory=dict)
-
-    def verdict(self, kind: Kind, digest: bytes, now: float) -> Verdict:
-        """Who is behind the credential at `now` (Unix seconds); `account` is None when nobody is."""
-        known = self.credentials.get((kind, digest))
-        if known is None or (known.expires_at is not None and known.expires_at <= now):
-            return Verdict(epoch=self.epoch)
-        return Verdict(
-            epoch=self.epoch,
-            account=known.account,
-            subject=known.subject,
-            scopes=list(known.scopes),
-            active=known.active,
-            time_zone=known.time_zone,
-            region=known.region,
-            max_parts=known.max_parts,
-            rate_per_minute=known.rate_per_minute,
-        )
-
-
-def snapshot(epoch: int, credentials: Iterable[Credential]) -> Snapshot:
-    """The snapshot of these credentials."""
-    return Snapshot(epoch, {(each.kind, each.digest): each for each in credentials})
 
 
 def new_id(prefix: str) -> str:
@@ -119,8 +74,39 @@ def checked_region(code: str) -> str:
     return code.upper()
 
 
+def quiet_ends(hours: str) -> tuple[dt.time | None, dt.time | None]:
+    """Both ends of quiet hours such as `22:00-07:00`; None for none. Raises ValueError."""
+    if not hours:
+        return None, None
+    begin, end = (dt.datetime.strptime(part.strip(), "%H:%M").time() for part in hours.split("-"))  # noqa: DTZ007
+    return begin, end
+
+
+def checked_quiet(hours: str) -> str:
+    """The quiet hours, "" for none. Raises Invalid (`invalid_quiet`)."""
+    try:
+        quiet_ends(hours.strip())
+    except ValueError as error:
+        raise Invalid("Quiet hours are two times of day, such as 22:00-07:00.", code="invalid_quiet") from error
+    return hours.strip()
+
+
 def checked_limit(limit: int) -> int:
     """The limit, 0 for none. Raises Invalid (`invalid_limit`)."""
     if not 0 <= limit <= MAX_LIMIT:
         raise Invalid(f"A limit is a number from 0 (none) to {MAX_LIMIT}.", code="invalid_limit")
     return limit
+
+
+def checked_life(seconds: int | None) -> int | None:
+    """How long something lives, in seconds; None for ever. Raises Invalid (`invalid_life`)."""
+    if seconds is not None and not MIN_LIFE_S <= seconds <= MAX_LIFE_S:
+        raise Invalid("What expires lives for a minute at least and for ten years at most.", code="invalid_life")
+    return seconds
+
+
+def checked_overlap(seconds: int) -> int:
+    """How long the secret before a rotation stays valid, in seconds. Raises Invalid (`invalid_overlap`)."""
+    if not 0 <= seconds <= MAX_OVERLAP_S:
+        raise Invalid("After a rotation the old secret is valid for 30 days at most.", code="invalid_overlap")
+    return seconds

@@ -25,6 +25,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     change.add_argument("--region", metavar="CODE", help="how national numbers are read, such as FR; '' for none")
     change.add_argument("--max-parts", type=int, metavar="N", help="most parts of one message; 0 for no limit")
     change.add_argument("--rate-per-minute", type=int, metavar="N", help="most requests of each key; 0 for no limit")
+    change.add_argument("--daily-sends", type=int, metavar="N", help="most messages a day; 0 for no limit")
+    change.add_argument("--quiet", metavar="HH:MM-HH:MM", help="hold messages then; '' for none")
+    change.add_argument("--quiet-urgent", choices=("yes", "no"), help="whether priority 100 and above passes")
     about = command(commands, "show", _show, "show one account")
     about.add_argument("name")
 
@@ -80,6 +83,9 @@ def _show(args: argparse.Namespace) -> int:
             ("region", found.region),
             ("max parts", found.max_parts),
             ("rate per minute", found.rate_per_minute),
+            ("daily sends", found.daily_sends),
+            ("quiet hours", found.quiet),
+            ("urgent passes", found.quiet_urgent),
             ("created", moment(found.created_at)),
         ]
     )
@@ -99,6 +105,9 @@ def _set(args: argparse.Namespace) -> int:
             region=args.region,
             max_parts=args.max_parts,
             rate_per_minute=args.rate_per_minute,
+            daily_sends=args.daily_sends,
+            quiet=args.quiet,
+            quiet_urgent=None if args.quiet_urgent is None else args.quiet_urgent == "yes",
         )
         await rpc.ask(registry.AUTH_ACCOUNT_SET, wish)
         return await account_called(rpc, args.name)

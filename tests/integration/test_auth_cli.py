@@ -2,24 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from services.__main__ import DONE, FAILED, NOT_RUNNING, USAGE, main
-from services.auth.app import open_service
-from services.auth.settings import AuthSettings
 from shared.runtime.settings import ServiceSettings
-
-Cli = Callable[..., Awaitable[tuple[int, Any]]]
+from tests.support.auths import running_auth
+from tests.support.operator import Cli, operator
 
 
 @pytest.fixture
 async def auth(settings: ServiceSettings) -> AsyncIterator[None]:
-    async with open_service(msgspec.convert(msgspec.to_builtins(settings), AuthSettings)):
+    async with running_auth(settings):
         yield
 
 
@@ -27,19 +23,7 @@ async def auth(settings: ServiceSettings) -> AsyncIterator[None]:
 def cli(
     settings: ServiceSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Cli:
-    """Runs a command as the operator of this test's servers; gives its exit code and what it printed as JSON."""
-    monkeypatch.setenv("SMSFLEET_HOME", str(tmp_path))
-    monkeypatch.setenv("SMSFLEET_NATS_URL", settings.nats_url)
-    monkeypatch.setenv("SMSFLEET_NATS_NKEY_FILE", settings.nats_nkey_file or "")
-
-    async def run(*words: str) -> tuple[int, Any]:
-        capsys.readouterr()
-        code = await asyncio.to_thread(main, [*words, "--json"])
-        # Services of this process log to standard output here, before and after the command's one line of JSON.
-        said = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("{", "["))]
-        return code, json.loads(said[-1])
-
-    return run
+    return operator(settings, monkeypatch, tmp_path, capsys)
 
 
 async def test_an_account_is_made_shown_and_listed(auth: None, cli: Cli) -> None:

@@ -2,21 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
-import asyncpg
 import msgspec
 import pytest
 from nats.aio.client import Client
 
-from services.auth.app import open_service
-from services.auth.settings import AuthSettings
-from services.auth.store import NewEnrolmentKey, Store
+from services.auth.store.enrolment import NewEnrolmentKey
+from services.auth.store.keys import Keys
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.audit import OPERATOR
 from shared.contracts.rpc.auth import (
-    AccountCreated,
     AuthChanged,
     CreateAccount,
     CreateKey,
@@ -26,39 +23,25 @@ from shared.contracts.rpc.auth import (
     ListKeys,
     RevokeKey,
     SetAccount,
-    Verdict,
-    Verify,
 )
 from shared.db.pool import Pool
-from shared.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
+from shared.errors import Conflict, Forbidden, Invalid, NotFound
 from shared.runtime.service import Service
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest, new_token
 from tests.conftest import Eventually
-from tests.support.servers import Servers
-
-
-def auth_settings(settings: ServiceSettings) -> AuthSettings:
-    return msgspec.convert(msgspec.to_builtins(settings), AuthSettings)
+from tests.support.auths import new_account, running_auth, verify
 
 
 @pytest.fixture
 async def service(settings: ServiceSettings) -> AsyncIterator[Service]:
-    async with open_service(auth_settings(settings)) as opened:
+    async with running_auth(settings) as opened:
         yield opened
 
 
 @pytest.fixture
-def ask(service: Service, nats_client: Client) -> RpcClient:
-    return RpcClient(nats_client)
-
-
-async def new_account(ask: RpcClient, name: str = "acme") -> AccountCreated:
-    return await ask.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name=name))
-
-
-async def verify(ask: RpcClient, kind: str, secret: str) -> Verdict:
-    return await ask.ask(registry.AUTH_VERIFY, Verify(kind, digest(secret)))  # type: ignore[arg-type]
+def ask(service: Service, plain_client: Client) -> RpcClient:
+    return RpcClient(plain_client)
 
 
 async def enrol(ask: RpcClient, key: str) -> Enrolled:
@@ -205,10 +188,10 @@ async def test_a_multi_use_key_approves_only_if_it_says_so(ask: RpcClient, pool:
 
 
 async def test_every_replica_learns_of_a_change(
-    settings: ServiceSettings, service: Service, nats_client: Client, eventually: Eventually
+    settings: ServiceSettings, service: Service, plain_client: Client, eventually: Eventually
 ) -> None:
-    ask = RpcClient(nats_client)
-    async with open_service(auth_settings(settings)):
+    ask = RpcClient(plain_client)
+    async with running_auth(settings):
         made = await new_account(ask)
 
         # Which of the two answers is NATS' choice: twenty answers in a row are all of both.
@@ -221,7 +204,8 @@ async def test_every_replica_learns_of_a_change(
 
 async def test_a_change_made_behind_its_back_is_noticed(ask: RpcClient, pool: Pool, eventually: Eventually) -> None:
     made = await new_account(ask)
-    await Store(pool).revoke_key(made.account, (await Store(pool).keys(made.account) or [])[0].id)
+    keys = Keys(pool)
+    await keys.revoke(made.account, (await keys.list(made.account) or [])[0].id, OPERATOR)
 
     async def revoked() -> bool:
         return (await verify(ask, "api_key", made.api_key)).account is None
@@ -229,31 +213,14 @@ async def test_a_change_made_behind_its_back_is_noticed(ask: RpcClient, pool: Po
     await eventually(revoked)
 
 
-async def test_changes_are_announced_at_once_and_epochs_repeated(ask: RpcClient, nats_client: Client) -> None:
-    subscription = await nats_client.subscribe(registry.AUTH_CHANGED)
+async def test_changes_are_announced_at_once_and_epochs_repeated(ask: RpcClient, plain_client: Client) -> None:
+    subscription = await plain_client.subscribe(registry.AUTH_CHANGED)
     decode = msgspec.msgpack.Decoder(AuthChanged).decode
     made = await new_account(ask)
     epoch = (await verify(ask, "api_key", made.api_key)).epoch
     heard = [decode((await subscription.next_msg(timeout=2)).data).epoch for _ in range(3)]
     assert heard[-1] == epoch
     await subscription.unsubscribe()
-
-
-async def test_verdicts_outlive_the_database(ask: RpcClient, database: str, servers: Servers) -> None:
-    made = await new_account(ask)
-    await take_away(servers.database_url, urlsplit(database).path.removeprefix("/"))
-    assert (await verify(ask, "api_key", made.api_key)).account == made.account
-    with pytest.raises(Unavailable):
-        await ask.ask(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name="other"), timeout=20)
-    assert (await verify(ask, "api_key", made.api_key)).account == made.account
-
-
-async def take_away(admin_url: str, name: str) -> None:
-    """Nobody may connect to this one database any more: as if Postgres were away, without harm to other tests."""
-    connection = await asyncpg.connect(admin_url, timeout=10)
-    await connection.execute(f"alter database {name} with allow_connections false")
-    await connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
-    await connection.close()
 
 
 async def test_limits_and_region_are_in_the_verdict_and_a_key_s_own_rate_comes_first(ask: RpcClient) -> None:

@@ -1,42 +1,23 @@
-"""What a credential in memory is worth, and which names and scopes are taken."""
+"""Which names, scopes and lifetimes are taken."""
+
+import datetime as dt
 
 import pytest
 
 from services.auth.keys import (
+    MAX_LIFE_S,
+    MAX_OVERLAP_S,
     SCOPES,
-    Credential,
+    checked_life,
     checked_name,
+    checked_overlap,
+    checked_quiet,
     checked_scopes,
     checked_time_zone,
     new_id,
-    snapshot,
+    quiet_ends,
 )
 from shared.errors import Invalid
-
-
-def credential(expires_at: float | None = None) -> Credential:
-    return Credential("enrolment_key", b"d", 7, "enr_1", (), expires_at, True, "Europe/Paris", "FR")
-
-
-def test_a_credential_counts_until_it_expires() -> None:
-    known = snapshot(3, [credential(expires_at=100.0)])
-    assert known.verdict("enrolment_key", b"d", now=99.9).account == 7
-    assert known.verdict("enrolment_key", b"d", now=100.0).account is None
-
-
-def test_a_verdict_tells_the_epoch_also_when_nobody_is_known() -> None:
-    verdict = snapshot(3, []).verdict("api_key", b"d", now=0.0)
-    assert (verdict.account, verdict.epoch) == (None, 3)
-
-
-def test_a_verdict_carries_what_the_edge_needs() -> None:
-    verdict = snapshot(3, [credential()]).verdict("enrolment_key", b"d", now=0.0)
-    assert (verdict.subject, verdict.active, verdict.time_zone, verdict.region) == (
-        "enr_1",
-        True,
-        "Europe/Paris",
-        "FR",
-    )
 
 
 def test_ids_are_short_and_new() -> None:
@@ -69,3 +50,27 @@ def test_time_zones_are_known_by_name(zone: str) -> None:
 def test_other_time_zones_are_refused(zone: str) -> None:
     with pytest.raises(Invalid):
         checked_time_zone(zone)
+
+
+def test_lifetimes_have_bounds() -> None:
+    assert [checked_life(each) for each in (None, 60, MAX_LIFE_S)] == [None, 60, MAX_LIFE_S]
+    for wrong in (-1, 0, 59, MAX_LIFE_S + 1):
+        with pytest.raises(Invalid):
+            checked_life(wrong)
+    assert [checked_overlap(each) for each in (0, MAX_OVERLAP_S)] == [0, MAX_OVERLAP_S]
+    for wrong in (-1, MAX_OVERLAP_S + 1):
+        with pytest.raises(Invalid):
+            checked_overlap(wrong)
+
+
+def test_quiet_hours_are_two_times_of_day() -> None:
+    assert checked_quiet(" 22:00-07:30 ") == "22:00-07:30"
+    assert quiet_ends("22:00-07:30") == (dt.time(22), dt.time(7, 30))
+    assert quiet_ends("") == (None, None)
+
+
+@pytest.mark.parametrize("hours", ["22:00", "22-7", "25:00-07:00", "22:00-07:00-08:00", "night", "-"])
+def test_other_quiet_hours_are_refused(hours: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        checked_quiet(hours)
+    assert refused.value.code == "invalid_quiet"

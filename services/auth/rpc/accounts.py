@@ -1,0 +1,76 @@
+"""Questions about accounts, and about who did what."""
+
+import msgspec
+import structlog
+
+from services.auth.directory import Directory
+from services.auth.keys import checked_limit, checked_name, checked_quiet, checked_region, checked_time_zone, new_id
+from services.auth.rpc.keys import new_key
+from services.auth.store.accounts import Accounts as AccountStore
+from services.auth.store.audit import Audit
+from services.auth.store.enrolment import NewEnrolmentKey
+from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.audit import AuditLog, ListAudit
+from shared.contracts.rpc.auth import AccountCreated, Accounts, CreateAccount, ListAccounts, SetAccount
+from shared.errors import Conflict, NotFound
+from shared.security.secrets import digest, new_api_key, new_token
+
+log = structlog.get_logger()
+
+MAX_ENTRIES = 1000
+
+
+class AccountAnswers:
+    """One method a question."""
+
+    def __init__(self, accounts: AccountStore, audit: Audit, directory: Directory) -> None:
+        """Changes through these stores; `directory` makes a change known."""
+        self._accounts = accounts
+        self._audit = audit
+        self._directory = directory
+
+    async def create(self, request: CreateAccount) -> AccountCreated:
+        """An account with its first credentials. Raises Invalid, Conflict (`name_taken`)."""
+        name = checked_name(request.name)
+        time_zone = checked_time_zone(request.time_zone)
+        api_key, enrolment_key = new_api_key(), new_token()
+        made = await self._accounts.create(
+            name,
+            time_zone,
+            new_key("default", [], api_key),
+            NewEnrolmentKey(new_id("enr"), digest(enrolment_key), single_use=False, approves=True, lives_s=None),
+            request.actor,
+        )
+        if made is None:
+            raise Conflict(f"There is an account {name} already.", code="name_taken")
+        account, epoch = made
+        await self._directory.changed(epoch)
+        log.info("account created", account=account)
+        return AccountCreated(account=account, name=name, api_key=api_key, enrolment_key=enrolment_key)
+
+    async def list(self, _: ListAccounts) -> Accounts:
+        """All accounts."""
+        return Accounts(await self._accounts.list())
+
+    async def set(self, request: SetAccount) -> Done:
+        """Changes an account's settings. Raises Invalid, NotFound."""
+        checked = msgspec.structs.replace(
+            request,
+            time_zone=None if request.time_zone is None else checked_time_zone(request.time_zone),
+            region=None if request.region is None else checked_region(request.region),
+            max_parts=None if request.max_parts is None else checked_limit(request.max_parts),
+            rate_per_minute=None if request.rate_per_minute is None else checked_limit(request.rate_per_minute),
+            quiet=None if request.quiet is None else checked_quiet(request.quiet),
+            daily_sends=None if request.daily_sends is None else checked_limit(request.daily_sends),
+        )
+        epoch = await self._accounts.set(checked)
+        if epoch is None:
+            raise NotFound("There is no such account.")
+        await self._directory.changed(epoch)
+        log.info("account changed", account=request.account)
+        return Done()
+
+    async def audit(self, request: ListAudit) -> AuditLog:
+        """The newest changes."""
+        limit = max(1, min(request.limit, MAX_ENTRIES))
+        return AuditLog(await self._audit.list(request.account, limit, request.before))
