@@ -1,44 +1,47 @@
 """Turns events into deliveries: one for each endpoint that wants the event, and each of them once."""
 
 from collections.abc import Callable, Sequence
+from uuid import UUID
 
 import structlog
 
-from services.webhooks.formats import classic
-from services.webhooks.store import NewDelivery, Store
+from services.webhooks.fanout import deliveries_of
+from services.webhooks.store.events import Events
 from shared.bus.consumer import BatchConsumer
 from shared.contracts.events import Event
 from shared.contracts.registry import WEBHOOKS_EVENTS
 
 log = structlog.get_logger()
 
-CLASSIC_TYPE = "sms.received"
-"""The only event that the classic format can tell."""
+OWN_EVENTS = 200
+"""Events about endpoints that are told at once."""
 
 
 class FanOut:
     """Stores batches of events as deliveries."""
 
-    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+    def __init__(self, events: Events, wake: Callable[[], None]) -> None:
         """`wake` tells the deliverer that something is due."""
-        self._store = store
+        self._events = events
         self._wake = wake
 
     async def store(self, events: Sequence[Event]) -> None:
-        """Keeps these events and makes their deliveries. An inbox text that is gone has nothing to deliver."""
-        if events:
-            await self._store.keep(events)
-        wanted = [(event, event.inbox) for event in events if event.type == CLASSIC_TYPE and event.inbox]
-        if not wanted:
+        """Keeps these events and makes their deliveries. A received text that is gone has nothing to deliver."""
+        if not events:
             return
-        texts = await self._store.received_sms([inbox for _, inbox in wanted])
-        deliveries = [
-            NewDelivery(event.id, event.account, event.type, "classic", classic(texts[inbox]))
-            for event, inbox in wanted
-            if inbox in texts
-        ]
-        if deliveries and await self._store.fan_out(deliveries):
+        await self._events.keep(events)
+        subscribers = await self._events.subscribers(list({event.account for event in events}))
+        listening = {subscriber.account for subscriber in subscribers}
+        told = await self._events.told([UUID(event.id) for event in events if event.account in listening])
+        deliveries = deliveries_of(told, subscribers)
+        if deliveries and await self._events.fan_out(deliveries):
             self._wake()
+
+    async def tell_own(self) -> None:
+        """Does the same with the events that webhooks itself has to tell, and forgets that it has to."""
+        if own := await self._events.own(OWN_EVENTS):
+            await self.store(list(own.values()))
+            await self._events.own_done(list(own))
 
     async def bury(self, item: Event | bytes, reason: str) -> None:
         """Says that an event will never be delivered: our own relay made it, so this is a fault of ours."""

@@ -7,17 +7,20 @@ So a worker may die at any moment: what it held is due again, and may then arriv
 import asyncio
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
+from services.webhooks import metrics
+from services.webhooks.breaker import GONE, OVERLOADED
 from services.webhooks.client import Outcome
+from services.webhooks.requests import Target, Targets
 from services.webhooks.schedule import after_failure
-from services.webhooks.store import LEASE_S, Claimed, Completion, Store
+from services.webhooks.store.claims import LEASE_S, Claimed, Claims
+from services.webhooks.store.results import Completion, Results
 from shared.bus.batching import Batcher, at_most
 
 log = structlog.get_logger()
@@ -25,22 +28,29 @@ log = structlog.get_logger()
 POLL_S = 1.0
 """How often due deliveries are looked for when nothing says that there are some."""
 
+CLAIM_PART = 4
+"""A worker asks for more when so small a part of its places is free."""
+
 DRAIN_S = 5.0
 """How long a stopping worker waits for what is under way."""
 
 STALE_AFTER_S = 10.0
 """Postgres counts as away when no claim was answered for this many seconds."""
 
+BROKEN = Outcome(
+    error="secret", detail="Its secrets cannot be opened: SMSFLEET_SECRET_KEY is not the one that sealed them."
+)
+
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much this process has under way at once, in all and to one endpoint.
+    """How many posts this process has under way at once, and how many deliveries it holds in all.
 
-    An endpoint that did not answer the last time gets one delivery at a time, until it answers.
+    A post that has ended makes room for the next one while its result is being written down.
     """
 
     in_flight: int = 64
-    per_endpoint: int = 8
+    held: int = 256
 
 
 BOUNDS = Bounds()
@@ -49,25 +59,33 @@ BOUNDS = Bounds()
 class Post(Protocol):
     """How a body gets to a URL."""
 
-    def __call__(self, url: str, body: bytes) -> Awaitable[Outcome]:
+    def __call__(self, url: str, headers: Mapping[str, str], body: bytes, /) -> Awaitable[Outcome]:
         """What came of it; never raises for what a receiver does."""
 
 
 class Deliverer:
     """`run()` and `complete()` must be running; `complete()` is stopped last."""
 
-    def __init__(self, store: Store, post: Post, random: Callable[[], float], bounds: Bounds = BOUNDS) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        results: Results,
+        targets: Targets,
+        post: Post,
+        random: Callable[[], float],
+        bounds: Bounds = BOUNDS,
+    ) -> None:
         """`random` gives numbers from 0 up to 1."""
-        self._store = store
+        self._claims = claims
+        self._results = results
+        self._targets = targets
         self._post = post
         self._random = random
         self._bounds = bounds
         self._due = asyncio.Event()
-        self._under_way: dict[asyncio.Task[None], str] = {}
-        self._silent: set[str] = set()
-        self._completions: Batcher[Completion, None] = Batcher(
-            self._complete, fits=at_most(256), bound=bounds.in_flight
-        )
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._posting = 0
+        self._completions: Batcher[Completion, None] = Batcher(self._complete, fits=at_most(256), bound=bounds.held)
         self._reached_at = float("-inf")
 
     def wake(self) -> None:
@@ -80,7 +98,8 @@ class Deliverer:
             while True:
                 self._due.clear()
                 try:
-                    await self._claim()
+                    while await self._claim():
+                        pass
                 except Exception as error:
                     log.warning("claiming failed", error=repr(error)[:300])
                     await asyncio.sleep(POLL_S)
@@ -99,20 +118,26 @@ class Deliverer:
         reached = time.monotonic() - self._reached_at < STALE_AFTER_S
         return "ok" if reached else "the database does not answer"
 
-    async def _claim(self) -> None:
-        free = self._bounds.in_flight - len(self._under_way)
-        if free <= 0:
-            return
-        claim = uuid4()
-        busy = Counter(self._under_way.values())
-        for endpoint in self._silent:
-            busy[endpoint] += self._bounds.per_endpoint - 1
-        claimed = await self._store.claim(claim, free, self._bounds.per_endpoint, busy)
+    def posting(self) -> int:
+        """How many posts are under way now."""
+        return self._posting
+
+    async def _claim(self) -> bool:
+        """Whether there may be more to claim at once."""
+        free = min(self._bounds.in_flight - self._posting, self._bounds.held - len(self._under_way))
+        if free < self._bounds.in_flight // CLAIM_PART:
+            # The next ones to end will ask again: a claim of many costs hardly more than one of few.
+            return False
+        claimed = await self._claims.claim(uuid4(), free)
         self._reached_at = time.monotonic()
+        if claimed:
+            await self._targets.refresh({each.endpoint: each.version for each in claimed})
         for delivery in claimed:
-            task = asyncio.create_task(self._deliver(delivery, claim), name=f"delivery:{delivery.id}")
-            self._under_way[task] = delivery.endpoint
+            self._posting += 1
+            task = asyncio.create_task(self._deliver(delivery), name=f"delivery:{delivery.id}")
+            self._under_way.add(task)
             task.add_done_callback(self._ended)
+        return bool(claimed)
 
     async def _drain(self) -> None:
         """What does not end in time is left to the end of its lease."""
@@ -124,64 +149,79 @@ class Deliverer:
         await asyncio.gather(*left, return_exceptions=True)
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        del self._under_way[task]
+        self._under_way.discard(task)
         if not task.cancelled() and (error := task.exception()):
             log.error("delivery broke off", task=task.get_name(), error=repr(error)[:300])
-        # Its endpoint has room again.
+        # Its endpoint's window has room again.
         self._due.set()
 
-    async def _deliver(self, delivery: Claimed, claim: UUID) -> None:
-        begun = time.monotonic()
-        outcome = await self._post(delivery.url, delivery.body)
-        took_s = time.monotonic() - begun
-        if outcome.status is None:
-            self._silent.add(delivery.endpoint)
-        else:
-            self._silent.discard(delivery.endpoint)
-        completion = self._judge(delivery, claim, outcome, took_s)
-        log.info(
-            "delivery tried",
-            delivery=delivery.id,
-            endpoint=delivery.endpoint,
-            attempt=delivery.attempts,
-            state=completion.state,
-            status=outcome.status,
-            error=outcome.error,
-            ms=completion.duration_ms,
-        )
-        await self._completions.add(completion, timeout=LEASE_S)
-
-    def _judge(self, delivery: Claimed, claim: UUID, outcome: Outcome, took_s: float) -> Completion:
-        state, retry_s, counted = "delivered", None, True
+    async def _deliver(self, delivery: Claimed) -> None:
+        try:
+            target = self._targets.of(delivery.endpoint)
+            if target is None:
+                return  # it has ended meanwhile, and its deliveries with it
+            outcome = await self._posted(target, delivery)
+        finally:
+            self._posting -= 1
+            self._due.set()
+        metrics.POSTS.labels(outcome.error or "delivered").inc()
+        metrics.SECONDS.observe(outcome.duration_ms / 1000)
         if outcome.error is not None:
-            failing_s = delivery.failing_s + took_s
-            retry = after_failure(delivery.attempts, failing_s, unreachable=outcome.unreachable, random=self._random)
-            state = "pending" if retry else "exhausted"
-            if retry:
-                retry_s, counted = retry.delay_s, retry.counted
-        return Completion(
-            delivery=delivery,
-            claim=claim,
-            state=state,
-            retry_s=retry_s,
-            counted=counted,
-            duration_ms=int(took_s * 1000),
-            status=outcome.status,
-            error=outcome.error,
-        )
+            log.info(
+                "delivery failed",
+                delivery=delivery.id,
+                endpoint=delivery.endpoint,
+                attempt=delivery.tries,
+                status=outcome.status,
+                error=outcome.error,
+                ms=outcome.duration_ms,
+            )
+        await self._completions.add(judged(delivery, outcome, self._random), timeout=LEASE_S)
+
+    async def _posted(self, target: Target, delivery: Claimed) -> Outcome:
+        if target.broken:
+            return BROKEN
+        headers = target.headers(str(delivery.event), delivery.type, delivery.body, self._targets.clock())
+        headers["webhook-attempt"] = str(delivery.tries)
+        return await self._post(target.url, headers, delivery.body)
 
     async def _complete(self, completions: list[Completion]) -> Sequence[None]:
         """Tries until it succeeds or the leases have ended anyway."""
         deadline = time.monotonic() + LEASE_S
         while True:
             try:
-                kept = await self._store.complete(completions)
+                completed = await self._results.complete(completions, self._random())
                 break
             except Exception as error:
                 if time.monotonic() > deadline:
                     raise
                 log.warning("completing failed", count=len(completions), error=repr(error)[:300])
             await asyncio.sleep(0.5)
-        if kept < len(completions):
-            log.warning("results came too late", count=len(completions) - kept)
+        for turn in completed.turns:
+            log.warning("endpoint turned", endpoint=turn.endpoint, turn=turn.event)
+        if late := len(completions) - completed.count:
+            metrics.LATE.inc(late)
+            log.warning("results came too late", count=late)
         return [None] * len(completions)
+
+
+def judged(delivery: Claimed, outcome: Outcome, random: Callable[[], float]) -> Completion:
+    """What follows from an outcome for the delivery and its endpoint. `random` gives numbers from 0 up to 1."""
+    if outcome.error is None:
+        return Completion(delivery, outcome)
+    retry = after_failure(
+        delivery.used_up,
+        delivery.failing_s + outcome.duration_ms / 1000,
+        error=outcome.error,
+        retry_after_s=outcome.retry_after_s,
+        random=random,
+    )
+    return Completion(
+        delivery,
+        outcome,
+        retry_s=retry.delay_s,
+        counted=retry.counted,
+        last=retry.last,
+        overloaded=outcome.status in OVERLOADED or outcome.error == "timeout",
+        gone=outcome.status == GONE,
+    )

@@ -25,7 +25,10 @@ SCHEDULE_S: Final = (
     20 * HOUR,
     24 * HOUR,
 )
-"""Seconds before each attempt, counted from the end of the one before."""
+"""Seconds before each attempt, counted from the end of the one before (Standard Webhooks' own example)."""
+
+HORIZON_S: Final = sum(SCHEDULE_S)
+"""A receiver's Retry-After cannot move an attempt beyond this many seconds after the first."""
 
 JITTER: Final = 0.2
 """A delay is up to this part shorter or longer."""
@@ -35,25 +38,34 @@ OUTAGE_PATIENCE_S: Final = 120.0
 
 OUTAGE_SHORTEST_S: Final = 1.0
 
+UNREACHABLE: Final = frozenset({"dns", "connect", "reset"})
+"""Classes of failure in which no answer came, because there was no connection or it broke."""
+
 
 @dataclass(frozen=True)
 class Retry:
-    """Try again in `delay_s` seconds; `counted` says whether the failure used up an attempt."""
+    """Try again in `delay_s` seconds; `counted`: the failure used up an attempt; `last`: it was the last one."""
 
     delay_s: float
     counted: bool
+    last: bool = False
 
 
-def after_failure(attempts: int, failing_s: float, *, unreachable: bool, random: Callable[[], float]) -> Retry | None:
-    """What to do after the attempt that was number `attempts` of those that count; None: nothing more.
+def after_failure(
+    used_up: int, failing_s: float, *, error: str, retry_after_s: float | None, random: Callable[[], float]
+) -> Retry:
+    """What to do after a failure of this class, when `used_up` attempts had been used up before it.
 
-    `failing_s`: seconds since the delivery's first try. `random` gives numbers from 0 up to 1.
+    `failing_s`: seconds since the delivery's first try. A receiver's Retry-After makes a delay longer, never shorter.
+    `random` gives numbers from 0 up to 1.
     """
-    if unreachable and failing_s < OUTAGE_PATIENCE_S:
+    if error in UNREACHABLE and failing_s < OUTAGE_PATIENCE_S:
         return Retry(_jittered(max(OUTAGE_SHORTEST_S, failing_s / 2), random), counted=False)
-    if attempts >= len(SCHEDULE_S):
-        return None
-    return Retry(_jittered(SCHEDULE_S[attempts], random), counted=True)
+    used_up = min(used_up + 1, len(SCHEDULE_S))
+    delay_s = _jittered(SCHEDULE_S[min(used_up, len(SCHEDULE_S) - 1)], random)
+    if retry_after_s is not None:
+        delay_s = max(delay_s, min(retry_after_s, HORIZON_S - failing_s))
+    return Retry(delay_s, counted=True, last=used_up == len(SCHEDULE_S))
 
 
 def _jittered(delay_s: float, random: Callable[[], float]) -> float:

@@ -9,10 +9,15 @@ _LOOPBACK = "127.0.0.0/8, ::1/128"
 
 
 class WebhooksSettings(ServiceSettings, frozen=True, kw_only=True):
-    """Settings of webhooks. `webhook_allow_nets`: networks that receivers may be in besides the public internet."""
+    """Settings of webhooks. `webhook_allow_nets`: networks that receivers may be in besides the public internet.
+
+    `webhook_park_days`: how long undelivered events wait for an endpoint that is paused, disabled or away.
+    """
 
     webhook_allow_nets: str | None = None
+    webhook_park_days: int = 30
     retention_events_days: int = 30
+    retention_attempts_days: int = 30
 
     def allowed_networks(self) -> list[IPv4Network | IPv6Network]:
         """The networks of SMSFLEET_WEBHOOK_ALLOW_NETS, by default loopback on a single machine and none elsewhere.

@@ -1,14 +1,10 @@
 """Keeps deliveries out of private networks: every address that is dialled passes the guard, however it was found."""
 
-import asyncio
-import contextlib
 import socket
-import threading
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from shared.errors import Invalid
@@ -16,12 +12,20 @@ from shared.model.storable import is_storable
 
 MAX_URL_CHARS: Final = 2048
 
-DNS_DEADLINE_S: Final = 3.0
-DNS_LOOKUPS: Final = 16
-"""Lookups that run at once; more wait within their own deadline."""
+REFUSED_PORTS: Final = frozenset(
+    {
+        1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
+        110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530,
+        531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190,
+        5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    }
+)  # fmt: skip
+"""Ports of other protocols that no browser posts to either (Fetch standard, port blocking)."""
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+_LOOPBACK: Final = ip_address("127.0.0.1")
 
 _FORBIDDEN: Final = tuple(
     ip_network(network)
@@ -34,19 +38,15 @@ _FORBIDDEN: Final = tuple(
         "198.18.0.0/15",  # benchmarking
         "224.0.0.0/4",  # multicast
         "240.0.0.0/4",  # reserved
-        "::/96",  # IPv4-compatible, unspecified, loopback
-        "64:ff9b::/96",  # NAT64
-        "64:ff9b:1::/48",  # local NAT64
-        "100::/64",  # discard
+        # Of IPv6 only 2000::/3 is the internet. Outside are loopback, link-local, unique local and multicast addresses,
+        # and IPv4 in most of its disguises: compatible, translated, NAT64.
+        "::/3",
+        "4000::/2",
+        "8000::/1",
         "2001::/23",  # IETF protocol assignments, Teredo
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4
         "3fff::/20",  # documentation
-        "5f00::/16",  # segment routing
-        "fc00::/7",  # unique local
-        "fe80::/10",  # link-local
-        "fec0::/10",  # site-local
-        "ff00::/8",  # multicast
     )
 )
 
@@ -97,6 +97,8 @@ class Guard:
             raise _invalid("it begins with http:// or https:// and names a host")
         if url.raw_user is not None or url.raw_password is not None:
             raise _invalid("user and password in it are not supported")
+        if port in REFUSED_PORTS:
+            raise _invalid(f"port {port} belongs to another protocol")
         self._check_host(host)
         return raw
 
@@ -108,78 +110,14 @@ class Guard:
             last = host.rstrip(".").rpartition(".")[2].lower()
             if last.isdigit() or last.startswith("0x"):
                 raise _invalid("its address is not written in the usual form") from None
-            return
+            if last != "localhost":
+                return
+            # RFC 6761, 6.3: this name and all below it are loopback, whatever a name server says.
+            address = _LOOPBACK
         if not self.permits(address):
             raise _invalid(
                 "its address is in a network that may not be called (SMSFLEET_WEBHOOK_ALLOW_NETS lists exceptions)"
             )
-
-
-class Resolver(AbstractResolver):
-    """Looks names up on threads of its own, so that a slow name server delays no other work of the process."""
-
-    def __init__(self) -> None:
-        """No thread runs until a name is looked up."""
-        self._places = asyncio.Semaphore(DNS_LOOKUPS)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of a name. Raises OSError when there are none within 3 s."""
-        try:
-            async with asyncio.timeout(DNS_DEADLINE_S):
-                await self._places.acquire()
-                found = await self._look_up(host, port, family)
-        except TimeoutError as error:
-            raise OSError(socket.EAI_AGAIN, "The name server did not answer in time.") from error
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address[0]),
-                port=int(address[1]),
-                family=each_family,
-                proto=protocol,
-                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for each_family, _, protocol, _, address in found
-        ]
-
-    def _look_up(self, host: str, port: int, family: socket.AddressFamily) -> "asyncio.Future[list[Any]]":
-        """Frees its place when the lookup has really ended, also when nobody waits for it any more."""
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[list[Any]] = loop.create_future()
-
-        def end(found: list[Any], error: OSError | None) -> None:
-            self._places.release()
-            if result.done():
-                return
-            if error is not None:
-                result.set_exception(error)
-            else:
-                result.set_result(found)
-
-        def work() -> None:
-            found: list[Any] = []
-            problem: OSError | None = None
-            try:
-                found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-            except OSError as error:
-                problem = error
-            except UnicodeError as error:
-                problem = OSError(socket.EAI_NONAME, f"The name cannot be looked up: {error}")
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(end, found, problem)
-
-        try:
-            # A daemon: the end of the process does not wait for a name server.
-            threading.Thread(target=work, name="dns", daemon=True).start()
-        except RuntimeError as error:
-            self._places.release()
-            raise OSError(socket.EAI_AGAIN, "There are too many threads.") from error
-        return result
-
-    async def close(self) -> None:
-        """Leaves running lookups to their end."""
 
 
 def _within(address: Address, networks: Iterable[Network]) -> bool:

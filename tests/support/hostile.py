@@ -2,10 +2,17 @@
 
 import asyncio
 import contextlib
+import gzip
+import ssl
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-Behaviour = Literal["answer", "hang", "reset", "drip", "endless", "half", "garbage"]
+Behaviour = Literal[
+    "answer", "hang", "reset", "drip", "endless", "half", "garbage",
+    "drip_head", "long_line", "many_headers", "interim", "abort_body", "gzip_bomb", "switch",
+]  # fmt: skip
+
+BOMB = gzip.compress(bytes(50_000_000))
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,9 @@ OK = Answer()
 class HostileReceiver:
     """Listens on loopback while the context is open; `answers` are given in turn, then `default` for ever."""
 
-    def __init__(self, default: Answer = OK) -> None:
+    def __init__(self, default: Answer = OK, tls: ssl.SSLContext | None = None) -> None:
         self.default = default
+        self._tls = tls
         self.answers: list[Answer] = []
         self.requests: list[Request] = []
         self.connections = 0
@@ -45,7 +53,7 @@ class HostileReceiver:
     @property
     def url(self) -> str:
         """Where it listens, also while it is away."""
-        return f"http://127.0.0.1:{self.port}/hook?a=1%2B1"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}/hook?a=1%2B1"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -56,7 +64,7 @@ class HostileReceiver:
 
     async def start(self) -> None:
         """Listens, on the port of the last time."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -97,6 +105,28 @@ class HostileReceiver:
         extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
         begin = f"HTTP/1.1 {answer.status} X\r\n{extra}"
         match answer.behaviour:
+            case "drip_head":
+                await _pour(writer, begin.encode(), b"X-Drip: 1\r\n", pause_s=0.02)
+            case "long_line":
+                await _pour(writer, f"{begin}X-Long: ".encode(), b"x" * 1024)
+            case "many_headers":
+                await _pour(writer, begin.encode(), b"X-Many: 1\r\n" * 64)
+            case "interim":
+                await _pour(writer, b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000)
+            case "switch":
+                await _pour(writer, b"HTTP/1.1 101 X\r\nUpgrade: raw\r\nConnection: Upgrade\r\n\r\n", b"x" * 65536)
+            case "drip" | "endless":
+                flood = f"{begin}Content-Length: 1000000000000\r\n\r\n".encode()
+                drips = answer.behaviour == "drip"
+                await _pour(writer, flood, b"x" if drips else b"x" * 65536, pause_s=0.02 if drips else 0)
+            case "abort_body":
+                writer.write(f"{begin}Content-Length: 100\r\n\r\nhalf".encode())
+                await writer.drain()
+                writer.transport.abort()
+                return False
+            case "gzip_bomb":
+                writer.write(f"{begin}Content-Encoding: gzip\r\nContent-Length: {len(BOMB)}\r\n\r\n".encode() + BOMB)
+                await writer.drain()
             case "hang":
                 await asyncio.Event().wait()
             case "reset":
@@ -109,14 +139,17 @@ class HostileReceiver:
                 writer.write(f"{begin}Content-Length: 100\r\n\r\nhalf".encode())
                 await writer.drain()
                 return False
-            case "endless" | "drip":
-                writer.write(f"{begin}Content-Length: 1000000000000\r\n\r\n".encode())
-                while True:
-                    writer.write(b"x" * (65536 if answer.behaviour == "endless" else 1))
-                    await writer.drain()
-                    await asyncio.sleep(0 if answer.behaviour == "endless" else 0.02)
             case "answer":
-                length = "" if answer.status == 204 else "Content-Length: 2\r\n"
+                length = "" if answer.status in (204, 304) else "Content-Length: 2\r\n"
                 writer.write(f"{begin}{length}\r\n{'ok' if length else ''}".encode())
                 await writer.drain()
         return True
+
+
+async def _pour(writer: asyncio.StreamWriter, begin: bytes, more: bytes, *, pause_s: float = 0) -> None:
+    """Writes the beginning, then more and more, until the other side has had enough."""
+    writer.write(begin)
+    while True:
+        writer.write(more)
+        await writer.drain()
+        await asyncio.sleep(pause_s)

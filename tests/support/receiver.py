@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -24,9 +24,10 @@ class Delivery:
 
 @dataclass
 class Receiver:
-    """Answers every request with `status`."""
+    """Answers every request with `status`, or with what `judge` makes of it."""
 
     status: int = 200
+    judge: Callable[[Delivery], int] | None = None
     deliveries: list[Delivery] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -34,9 +35,9 @@ class Receiver:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def running(cls) -> AsyncIterator[Self]:
+    async def running(cls, judge: Callable[[Delivery], int] | None = None) -> AsyncIterator[Self]:
         """A receiver for the context's time, on a free port."""
-        receiver = cls()
+        receiver = cls(judge=judge)
         await receiver.come_back()
         try:
             yield receiver
@@ -71,8 +72,10 @@ class Receiver:
         self._writers.add(writer)
         try:
             while True:
-                self.deliveries.append(await _read(reader))
-                writer.write(f"HTTP/1.1 {self.status} Told\r\nContent-Length: 0\r\n\r\n".encode())
+                delivery = await _read(reader)
+                self.deliveries.append(delivery)
+                status = self.judge(delivery) if self.judge else self.status
+                writer.write(f"HTTP/1.1 {status} Told\r\nContent-Length: 0\r\n\r\n".encode())
                 await writer.drain()
         except (EOFError, OSError):
             pass

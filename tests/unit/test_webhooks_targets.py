@@ -20,8 +20,17 @@ FORBIDDEN = [
     "::", "::1", "::127.0.0.1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
     "64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2001:2::1",
     "2001:20::1", "2002:7f00:1::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1",
-    "ff02::1", "ff0e::1",
+    "ff02::1", "ff0e::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "fd12:3456::1", "2001:db8:ffff::1",
+    "::ffff:0:7f00:1", "::7f00:1", "1fff::1", "4000::1", "9000::1",
 ]  # fmt: skip
+
+NOTATIONS = [
+    "127.1", "127.0.1", "2130706433", "017700000001", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "0x7f.1", "127.0.0.1.",
+    "１２７.0.0.1", "127。0。0。1", "127.0.0.01", "10.1", "0xa.0.0.1", "0", "0x0", "localhost", "localhost.",
+    "LOCALHOST", "[fe80::1%25lo]", "[fe80::1%lo]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:127.0.0.1]", "[0::0:1]",
+    "[64:ff9b::127.0.0.1]", "[::ffff:0:127.0.0.1]",
+]  # fmt: skip
+"""Hosts of URLs that lead where none may be called, in other notations than the usual one."""
 
 PERMITTED = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "172.32.0.1", "100.128.0.1", "::ffff:8.8.8.8", "2606:4700::1111"]
 
@@ -55,7 +64,7 @@ def test_allowed_networks_are_exceptions() -> None:
     "url",
     [
         "https://example.com", "http://example.com:8080/a?b=c%20d", "https://bücher.example/hook", "http://8.8.8.8/",
-        "http://[2606:4700::1111]/", "http://localhost:8000/hook",
+        "http://[2606:4700::1111]/", "https://example.com.:8443/", "https://localhost.example/", "http://example.com:81/",
     ],
 )  # fmt: skip
 def test_a_url_that_can_be_called_is_kept_as_it_is(url: str) -> None:
@@ -69,16 +78,21 @@ def test_a_url_that_can_be_called_is_kept_as_it_is(url: str) -> None:
         "http://user@example.com/", "http://user:pw@example.com/", "http://example.com:99999/", "http://example.com:0/",
         "http://a b.example/", "http://example.com/\n", "http://example.com/\0", "http://[::1", "http://\ud800.example/",
         "http://example.com/" + "x" * 2048,
-        "http://127.0.0.1/", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/meta-data",
-        "http://10.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0x7f.0.0.1/",
-        "http://0177.0.0.1/", "http://127.0.0.1./", "http://１２７.0.0.1/", "http://127。0。0。1/",
-        "http://[fe80::1%25eth0]/", "http://[64:ff9b::7f00:1]/",
+        "http://169.254.169.254/latest/meta-data", "https://hooks.localhost/", "http://example.com:25/",
+        "https://example.com:6667/", "http://@127.0.0.1/", "http://example.com@127.0.0.1/",
+        *(f"http://{host}/" for host in NOTATIONS),
+        *(f"http://[{address}]/" if ":" in address else f"http://{address}/" for address in FORBIDDEN),
     ],
 )  # fmt: skip
 def test_a_url_that_cannot_or_may_not_be_called_is_refused(url: str) -> None:
     with pytest.raises(Invalid) as refused:
         STRICT.checked_url(url)
     assert refused.value.code == "invalid_url"
+
+
+def test_a_name_for_loopback_goes_where_loopback_goes() -> None:
+    for url in ("http://localhost:8000/hook", "http://hooks.localhost/"):
+        assert LOOPBACK.checked_url(url) == url
 
 
 def settings(**values: str) -> WebhooksSettings:
