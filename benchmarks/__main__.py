@@ -2,12 +2,12 @@
 
 import sys
 
-from benchmarks import accept, latency, whole_path
+from benchmarks import accept, bearer, latency, lease, scheduled, webhooks, whole_path
 
 
 def main() -> int:
     """Runs them all; 0 unless one could not be run."""
-    return max(measurement.main() for measurement in (accept, whole_path, latency))
+    return max(measurement.main() for measurement in (accept, bearer, whole_path, latency, scheduled, lease, webhooks))
 
 
 if __name__ == "__main__":

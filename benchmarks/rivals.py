@@ -45,7 +45,7 @@ async def bare(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa:
 
 async def _serve(kind: str, port: int) -> None:
     app: Any = bare if kind == "asgi" else Litestar([form_handler], openapi_config=None, logging_config=None)
-    async with serving(app, "127.0.0.1", port, **SERVER_OPTIONS, proxy_headers=False):
+    async with serving(app, "127.0.0.1", port, **SERVER_OPTIONS):
         await asyncio.Event().wait()
 
 

@@ -8,6 +8,7 @@ import msgspec
 from services.gateway.devices import Devices
 from services.gateway.errors import NoChannel, NoDevice
 from services.gateway.once import Entry, Once, content_of
+from services.gateway.quotas import Quotas
 from shared.contracts.commands import Recipient, SubmitSms
 from shared.contracts.envelope import encode_item
 from shared.errors import Invalid
@@ -39,7 +40,8 @@ class Submission(NamedTuple):
     """A request to send one text, in our own words. Times are Unix seconds, None is the default.
 
     `recipients` were read by shared.model.numbers; `submitter` is the credential that asked. Each channel gets a
-    message of its own for each recipient. `key`: send once. `max_parts` is the account's limit of an SMS.
+    message of its own for each recipient. `key`: send once. `max_parts` is the account's limit of an SMS, and
+    `daily_sends` that of its messages in a day of `time_zone`.
     """
 
     account: int
@@ -56,6 +58,8 @@ class Submission(NamedTuple):
     media_url: str | None = None
     key: str | None = None
     max_parts: int | None = None
+    daily_sends: int | None = None
+    time_zone: str = "UTC"
 
 
 class Accepted(NamedTuple):
@@ -75,6 +79,7 @@ class Admission:
         ids: MessageIds,
         devices: Devices,
         once: Once,
+        quotas: Quotas,
         clock: Callable[[], float],
         default_ttl_s: int,
     ) -> None:
@@ -84,6 +89,7 @@ class Admission:
         self._ids = ids
         self._devices = devices
         self._once = once
+        self._quotas = quotas
         self._clock = clock
         self._default_ttl_s = default_ttl_s
 
@@ -91,8 +97,8 @@ class Admission:
         """Accepts the request whole. Returns only after it is on disk.
 
         Raises Invalid (`missing_recipients`, `too_many_recipients`, `missing_message`, `message_too_long`,
-        `invalid_message`, `invalid_schedule_timestamp`, `too_many_parts`), NoDevice, NoChannel, KeyReused, or
-        Unavailable when it may not be on disk.
+        `invalid_message`, `invalid_schedule_timestamp`, `too_many_parts`), NoDevice, NoChannel, KeyReused,
+        RateLimited, or Unavailable when it may not be on disk.
         """
         now = self._clock()
         _check(wish, now)
@@ -100,6 +106,8 @@ class Admission:
         if wish.key is None:
             if wish.max_parts or wish.channels is not ONLY_SMS or not self._devices.knows(wish.account, wish.device):
                 await self._check_account(wish, shape)
+            if wish.daily_sends is not None:
+                await self._spend(wish, wish.daily_sends)
             accepted = self._new(wish, now)
         else:
             accepted = await self._of_key(wish, wish.key, shape, now)
@@ -151,8 +159,15 @@ class Admission:
             if entry is None:
                 raise
         else:
+            if wish.daily_sends is not None and await self._once.find(wish.account, key, content) is None:
+                await self._spend(wish, wish.daily_sends)
             entry = await self._once.enter(wish.account, key, Entry(fresh.ids[0], now, content))
         return Accepted(self._ids.again(wish.account, entry.first_id, len(fresh.ids)), entry.at)
+
+    async def _spend(self, wish: Submission, limit: int) -> None:
+        """Counts the request's messages as today's. Raises RateLimited."""
+        count = len(wish.recipients) * len(wish.channels)
+        await self._quotas.spend(wish.account, wish.time_zone, count, limit)
 
     def _new(self, wish: Submission, now: float) -> Accepted:
         count = len(wish.recipients) * len(wish.channels)

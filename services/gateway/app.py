@@ -3,44 +3,55 @@
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import msgspec
-from litestar import Litestar, Request, Response, asgi, get
-from litestar.exceptions import HTTPException
-from litestar.handlers import BaseRouteHandler
-from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.datastructures import ResponseSpec
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.gateway.addresses import Proxies, networks
 from services.gateway.admission import Admission
+from services.gateway.callers import Callers
 from services.gateway.cors import Cors, listed
 from services.gateway.devices import Devices
-from services.gateway.dialects.smsmobile import document as smsmobile
 from services.gateway.dialects.smsmobile.actions import Cancel, Resend
-from services.gateway.dialects.smsmobile.callers import Callers
 from services.gateway.dialects.smsmobile.deletion import DeleteSms
 from services.gateway.dialects.smsmobile.endpoint import Endpoint
 from services.gateway.dialects.smsmobile.lists import ReceivedTexts, SentLog
 from services.gateway.dialects.smsmobile.phonelist import PhoneList
-from services.gateway.dialects.smsmobile.routes import framework_error, mounted
 from services.gateway.dialects.smsmobile.sendsms import SendSms
 from services.gateway.dialects.smsmobile.stubs import no_calls, no_synchronisation
-from services.gateway.documents import Document, Page
+from services.gateway.epochs import Epochs
 from services.gateway.front import Front
+from services.gateway.guesses import Guesses
+from services.gateway.oauth import metadata
+from services.gateway.oauth.endpoint import OAuthEndpoint
+from services.gateway.oauth.grants import Grants
+from services.gateway.oauth.limits import Limits
 from services.gateway.once import Once
+from services.gateway.openfiles import raise_limit
 from services.gateway.phones.admittance import Admittance
 from services.gateway.phones.connections import RENEW_S, Connections
 from services.gateway.phones.session import Means
+from services.gateway.phones.smsgate import receiver
+from services.gateway.phones.smsgate import routes as smsgate
+from services.gateway.phones.smsgate.door import Door
+from services.gateway.phones.smsgate.signs import TELL_S, Signs
+from services.gateway.phones.smsgate.streams import Streams
 from services.gateway.phones.socket import PhoneSocket
 from services.gateway.protocol import HttpProtocol
+from services.gateway.quotas import Quotas
 from services.gateway.rates import Rates
 from services.gateway.readiness import ClockWatch, Going
+from services.gateway.rest import deliveries, events, webhooks
+from services.gateway.rest.account import account
+from services.gateway.rest.routes import v1
+from services.gateway.routes import Serves, make_app
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.tokens import Tokens
 from services.gateway.tracking import Tracker
+from services.gateway.trust import Trust
 from services.gateway.verdicts import Verdicts
 from shared.bus.buckets import FirstWins
 from shared.bus.connection import connected
@@ -52,12 +63,11 @@ from shared.contracts.phone import MAX_FRAME_BYTES
 from shared.db.pool import connected_pool
 from shared.model.ids import MessageIds
 from shared.runtime.clock import system_clock
-from shared.runtime.operations import Health, serving
+from shared.runtime.operations import serving
 from shared.runtime.service import Service
 from shared.security.secrets import derive_key
 
 NAME: Final = "gateway"
-VERSION: Final = "0.1.0"
 POOL_SIZE: Final = 8
 PROBE_S: Final = 1.0
 CLOCK_S: Final = 10.0
@@ -71,40 +81,12 @@ SERVER_OPTIONS: Final[dict[str, Any]] = {
     # The phone protocol has pings of its own, and a deflate window costs more memory than a phone.
     "ws_ping_interval": None,
     "ws_per_message_deflate": False,
+    # Ours is services/gateway/addresses.py.
+    "proxy_headers": False,
     "timeout_keep_alive": KEEP_ALIVE_S,
     "backlog": 2048,
 }
 """What uvicorn is told besides the address."""
-
-
-class HealthAnswer(msgspec.Struct):
-    """What a health route says: "ok" or "unavailable", and the same of each check."""
-
-    status: str
-    checks: dict[str, str]
-
-
-def make_app(endpoints: dict[str, Endpoint], phones: PhoneSocket, health: Health) -> Litestar:
-    """The public HTTP app: health, documents, the phone socket and the dialect's endpoints by path."""
-    document = Document(path="/openapi.json", extra_paths=smsmobile.paths(), extra_schemas=smsmobile.schemas())
-    handlers: Sequence[BaseRouteHandler] = [
-        *_health(health),
-        _document(document),
-        asgi("/phone/v1/socket", copy_scope=False)(phones.serve),
-        *(mounted(path, endpoint) for path, endpoint in endpoints.items()),
-    ]
-    return Litestar(
-        route_handlers=handlers,
-        exception_handlers={HTTPException: framework_error, 500: framework_error},
-        openapi_config=OpenAPIConfig(
-            title="SMSFleet",
-            version=VERSION,
-            description="A self-hosted SMS gateway that speaks SMSMobileAPI's wire dialect.",
-            path="/docs",
-            render_plugins=[Page(path="/", document=document), document],
-        ),
-        logging_config=None,
-    )
 
 
 @contextlib.asynccontextmanager
@@ -112,15 +94,15 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
     """A gateway that answers HTTP for the context's time. It needs NATS; Postgres may be away."""
     # uvicorn logs each socket's path with its query at "info".
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    service = Service()
-    verdicts: Verdicts | None = None
+    raise_limit()
+    service, epochs = Service(), Epochs(time.monotonic)
+    trusted = networks(settings.trusted_proxies)
 
     async def closed() -> None:
         service.tasks.failed.set()
 
     async def reconnected() -> None:
-        if verdicts is not None:
-            verdicts.reconnected()
+        epochs.reconnected()
 
     async with (
         connected(settings, NAME, closed, reconnected) as client,
@@ -128,20 +110,25 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
     ):
         rpc, store = RpcClient(client), Store(pool)
         devices = Devices(store, time.monotonic)
-        verdicts = Verdicts(rpc, time.monotonic, settings.auth_stale_s)
+        keys = Verdicts("api_key", rpc, epochs, time.monotonic, settings.auth_stale_s)
+        clients = Verdicts("client", rpc, epochs, time.monotonic, settings.auth_stale_s)
+        trust = Trust(rpc, epochs, time.monotonic, system_clock, settings.auth_stale_s)
         ids = MessageIds(derive_key(settings.secret(), "message-ids"))
         connections = Connections(rpc)
         publishers = _publishers(client)
         commands, bulk, attempts, received = publishers.values()
         once = Once(FirstWins(client.jetstream(), registry.IDEMPOTENCY))
-        admission = Admission(commands, bulk, ids, devices, once, system_clock, settings.default_ttl_s)
 
         async def oldest_command() -> float | None:
             return await oldest_stored_at(client, registry.COMMANDS)
 
         tracker = Tracker(store, ids, oldest_command, time.monotonic)
         rates = Rates(settings.redis_url)
-        callers = Callers(verdicts, rates)
+        quotas = Quotas(rates, system_clock)
+        admission = Admission(commands, bulk, ids, devices, once, quotas, system_clock, settings.default_ttl_s)
+        guesses = Guesses(settings.guesses_per_minute, time.monotonic)
+        callers = Callers(keys, Tokens(trust, clients, system_clock), rates, guesses)
+        limits = Limits(rates, guesses, time.monotonic, settings.token_rate_per_client, settings.token_rate_per_address)
         endpoints = _endpoints(settings, callers, admission, store, tracker, rpc)
         phones = PhoneSocket(
             client,
@@ -149,31 +136,63 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
             Admittance(rpc, connections.gateway, devices.seen),
             Means(rpc, attempts, received, system_clock),
         )
+        phone_tokens = Verdicts("device_token", rpc, epochs, time.monotonic, settings.auth_stale_s)
+        signs, streams = Signs(rpc, system_clock), Streams()
+        capabilities = receiver.Capabilities(settings.base_url, settings.secret(), settings.older_secrets())
+        app_routes = smsgate.AppRoutes(
+            Door(phone_tokens, guesses, rpc, connections.gateway),
+            smsgate.Means(
+                rpc,
+                client,
+                attempts,
+                connections,
+                streams,
+                capabilities,
+                signs,
+                devices.seen,
+                system_clock,
+                time.monotonic,
+            ),
+        )
+        inward = receiver.Receiver(capabilities, received, signs, devices, store, system_clock)
+        apps: dict[str, Serves] = {**dict.fromkeys(smsgate.PREFIXES, app_routes), receiver.PREFIX: inward}
         clock, going = ClockWatch(store, system_clock), Going()
         service.health.add("commands", commands.state)
         service.health.add("clock", clock.state)
         service.health.add("running", going.state)
-        await _listen(client, verdicts)
+        await _listen(client, epochs)
+        await trust.load()
+        service.tasks.start("trust", trust.run())
         for subject, publisher in publishers.items():
             service.tasks.start(f"publish {subject}", publisher.run())
         service.tasks.start("rates", rates.run())
         service.tasks.every("probe", PROBE_S, commands.probe)
         service.tasks.every("clock", CLOCK_S, clock.compare)
         service.tasks.every("renew", RENEW_S, connections.renew)
-        front = Front(make_app(endpoints, phones, service.health), endpoints)
-        origins = listed(settings.cors_origins)
-        app = Cors(front, origins) if origins else front
+        service.tasks.every("signs", TELL_S, signs.tell)
+        tokens = _token_endpoints(settings.base_url, limits, Grants(rpc), trust)
+        rest = v1(callers, rpc, [account, *webhooks.HANDLERS, *deliveries.HANDLERS, *events.HANDLERS])
+        app: Any = make_app(endpoints, tokens, rest, phones, apps, service.health, settings.base_url)
+        app = Front(app, endpoints)
+        if origins := listed(settings.cors_origins):
+            app = Cors(app, origins)
+        if trusted:
+            app = Proxies(app, trusted)
         try:
-            async with serving(app, settings.bind, settings.port, **SERVER_OPTIONS, **_proxies(settings)):
+            async with serving(app, settings.bind, settings.port, **SERVER_OPTIONS):
                 try:
                     yield service
                 finally:
                     going.now = True
+                    await streams.drain(settings.drain_s)
                     await connections.stop()
         finally:
-            await verdicts.close()
+            await keys.close()
+            await clients.close()
+            await phone_tokens.close()
             await devices.close()
             await service.tasks.close()
+            await trust.close()
             await rates.close()
 
 
@@ -220,44 +239,20 @@ def _publishers(client: Client) -> dict[str, Publisher]:
     }
 
 
-async def _listen(client: Client, verdicts: Verdicts) -> None:
+def _token_endpoints(base_url: str, limits: Limits, grants: Grants, trust: Trust) -> dict[str, Serves]:
+    """The OAuth2 endpoints by path, without the trailing slash."""
+    described = metadata.PublicDocument(base_url)
+    return {
+        metadata.TOKEN: OAuthEndpoint(limits, grants.issue),
+        metadata.INTROSPECT: OAuthEndpoint(limits, grants.introspect),
+        metadata.REVOKE: OAuthEndpoint(limits, grants.revoke),
+        metadata.JWKS: metadata.PublicDocument(base_url, trust),
+        **dict.fromkeys(metadata.well_known_paths(base_url), described),
+    }
+
+
+async def _listen(client: Client, epochs: Epochs) -> None:
     async def changed(message: Msg) -> None:
-        verdicts.changed(message.data)
+        epochs.changed(message.data)
 
     await client.subscribe(registry.AUTH_CHANGED, cb=changed)
-
-
-def _proxies(settings: GatewaySettings) -> dict[str, Any]:
-    """X-Forwarded-* counts only from proxies that the settings name."""
-    if not settings.trusted_proxies:
-        return {"proxy_headers": False}
-    return {"proxy_headers": True, "forwarded_allow_ips": settings.trusted_proxies}
-
-
-def _health(health: Health) -> list[BaseRouteHandler]:
-    def answer(path: str) -> Response[bytes]:
-        status, body = health.answer(path) or (404, b"{}")
-        return Response(body, status_code=status, media_type="application/json")
-
-    @get("/health/live", summary="Whether the process runs", responses=_told(200), sync_to_thread=False)
-    def live() -> Response[bytes]:
-        return answer("/health/live")
-
-    @get("/health/ready", summary="Whether requests can be served now", responses=_told(200, 503), sync_to_thread=False)
-    def ready() -> Response[bytes]:
-        return answer("/health/ready")
-
-    return [live, ready]
-
-
-def _told(*statuses: int) -> dict[int, ResponseSpec]:
-    return {status: ResponseSpec(HealthAnswer, generate_examples=False) for status in statuses}
-
-
-def _document(document: Document) -> BaseRouteHandler:
-    @get("/openapi.json", include_in_schema=False, sync_to_thread=False)
-    def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
-        body = document.render(request, request.app.openapi_schema.to_schema())
-        return Response(body, media_type="application/json")
-
-    return openapi

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from services.gateway.dialects.smsmobile.endpoint import Receive, Scope, Send
+from services.gateway.asgi import Receive, Scope, Send
 
 MAX_AGE_S: Final = 600
 """How long a browser may remember what it was allowed."""
 
 _ANY: Final = "*"
 _PREFLIGHT: Final = [
-    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-methods", b"GET, POST, PATCH, DELETE"),
     (b"access-control-allow-headers", b"authorization, content-type, idempotency-key"),
     (b"access-control-max-age", str(MAX_AGE_S).encode()),
     (b"content-length", b"0"),

@@ -1,5 +1,6 @@
 """The OpenAPI document and a page that shows it: rendered here, with no script and nothing from another host."""
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -23,21 +24,28 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; bo
 class Document(OpenAPIRenderPlugin):
     """The document as JSON."""
 
-    def __init__(self, *, path: str, extra_paths: Json, extra_schemas: Json) -> None:
-        """`extra_paths` and `extra_schemas` describe what Litestar does not see."""
+    def __init__(
+        self, *, path: str, extra_paths: Json, extra_schemas: Json, finish: Callable[[Json], Json] = lambda paths: paths
+    ) -> None:
+        """`extra_paths` and `extra_schemas`: what Litestar does not see; `finish` adds to the paths that it does."""
         super().__init__(path=path, media_type=OpenAPIMediaType.OPENAPI_JSON)
         self._paths = extra_paths
         self._schemas = extra_schemas
+        self._finish = finish
 
     def merged(self, found: Json) -> Json:
         """Litestar's document with what was added by hand."""
         components = found.get("components", {})
         return found | {
-            "paths": dict(sorted((found.get("paths", {}) | self._paths).items())),
+            "paths": dict(sorted((self._finish(found.get("paths", {})) | self._paths).items())),
             "components": components
             | {
                 "schemas": components.get("schemas", {}) | self._schemas,
-                "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                    "basic": {"type": "http", "scheme": "basic"},
+                    "apikey": {"type": "apiKey", "in": "query", "name": "apikey"},
+                },
             },
         }
 

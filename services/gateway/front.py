@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 from litestar import Litestar
 
-from services.gateway.dialects.smsmobile.endpoint import Endpoint, Receive, Scope, Send
+from services.gateway.asgi import Receive, Scope, Send
+from services.gateway.dialects.smsmobile.endpoint import Endpoint
 
 
 class Front:

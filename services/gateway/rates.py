@@ -4,6 +4,7 @@ A key may make so many requests in any 60 seconds, counted by whole seconds of V
 answer nobody is held to anything: a limit that nobody can count must not stop the traffic.
 """
 
+import asyncio
 import math
 import time
 from collections import Counter
@@ -74,6 +75,16 @@ end
 return answers
 """
 
+_TAKE: Final = """
+local wanted = tonumber(ARGV[1])
+if tonumber(redis.call('get', KEYS[1]) or '0') + wanted > tonumber(ARGV[2]) then
+    return 0
+end
+redis.call('incrby', KEYS[1], wanted)
+redis.call('expire', KEYS[1], ARGV[3])
+return 1
+"""
+
 
 class _Ask(NamedTuple):
     key: str
@@ -81,7 +92,7 @@ class _Ask(NamedTuple):
 
 
 class Rates:
-    """The rates of API keys."""
+    """What is counted over all replicas: rates of keys and addresses, sums of days."""
 
     def __init__(self, url: str | None, monotonic: Callable[[], float] = time.monotonic) -> None:
         """`url` of Valkey or Redis; None: there is none, so no rate is held. `run()` must be running.
@@ -90,6 +101,7 @@ class Rates:
         """
         self._client = _client(url) if url else None
         self._script = self._client.register_script(_SPEND) if self._client else None
+        self._taking = self._client.register_script(_TAKE) if self._client else None
         self._monotonic = monotonic
         self._away_until = float("-inf")
         self._batcher: Batcher[_Ask, int] = Batcher(self._ask, fits=at_most(MAX_BATCH))
@@ -98,26 +110,45 @@ class Rates:
         """Asks until cancelled."""
         await self._batcher.run()
 
-    async def spend(self, key: str, per_minute: int) -> None:
-        """Counts one request of this key. Raises RateLimited."""
+    async def spend(self, key: str, per_minute: int) -> bool:
+        """Counts one request of this key; False if nobody can count now. Raises RateLimited."""
         if self._client is None or self._monotonic() < self._away_until:
             _UNCHECKED.inc()
-            return
+            return False
         try:
             wait_s = await self._batcher.add(_Ask(key, per_minute), timeout=TIMEOUT_S)
         except (SmsFleetError, RedisError, OSError, TimeoutError) as error:
-            if self._monotonic() >= self._away_until:
-                log.warning("rates are not checked", error=repr(error))
-            self._away_until = self._monotonic() + AWAY_PAUSE_S
-            _UNCHECKED.inc()
-            return
+            self._is_away(error)
+            return False
         if wait_s:
             raise RateLimited(wait_s)
+        return True
+
+    async def take(self, name: str, count: int, limit: int, kept_s: int) -> bool | None:
+        """Adds to the count of this name if it stays within the limit, and says so; None if nobody can count now.
+
+        The count is forgotten `kept_s` seconds after it last grew.
+        """
+        if self._taking is None or self._monotonic() < self._away_until:
+            _UNCHECKED.inc()
+            return None
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                return bool(await self._taking(keys=[name], args=[count, limit, kept_s]))
+        except (RedisError, OSError, TimeoutError) as error:
+            self._is_away(error)
+            return None
 
     async def close(self) -> None:
         """Closes the connection."""
         if self._client is not None:
             await self._client.aclose()
+
+    def _is_away(self, error: Exception) -> None:
+        if self._monotonic() >= self._away_until:
+            log.warning("rates are not checked", error=repr(error))
+        self._away_until = self._monotonic() + AWAY_PAUSE_S
+        _UNCHECKED.inc()
 
     async def _ask(self, asks: list[_Ask]) -> Sequence[int]:
         """For each: 0 if it passes, else the seconds until the next one of its key does."""

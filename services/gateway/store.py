@@ -46,6 +46,7 @@ class SentRow(NamedTuple):
     sim: int | None
     live_state: str | None
     deleted: bool
+    estimated_at: datetime | None
 
 
 class Wanted(NamedTuple):
@@ -158,7 +159,7 @@ class Store:
         async with self._reading(READ_DEADLINE_S) as connection:
             rows = await connection.fetch(
                 """
-                select d.id, d.name, d.software,
+                select d.id, coalesce(d.given_name, d.name) as name, d.software,
                     d.closed_at is null and d.renewed_at > now() - make_interval(secs => $2::int) as online,
                     d.last_seen_at,
                     array(
@@ -190,6 +191,21 @@ class Store:
             )
         return found
 
+    async def has_signed(self, account: int, device: str) -> bool:
+        """Whether this phone has ever signed what it posts to our receiver."""
+        async with self._reading(CHECK_DEADLINE_S) as connection:
+            found: bool = await connection.fetchval(
+                """
+                select exists (
+                    select from apps p join devices d on d.id = p.device_id
+                    where d.account_id = $1 and d.id = $2 and p.signed_at is not null
+                )
+                """,
+                account,
+                device,
+            )
+        return found
+
     async def clock(self) -> float:
         """The database's time, Unix seconds."""
         async with self._reading(CHECK_DEADLINE_S) as connection:
@@ -211,7 +227,17 @@ _SENT = """
 select m.id, m.recipient, m.text, m.origin, m.client_ref, m.channel, m.encoding, m.parts, m.priority,
     m.wanted_device_id, m.wanted_sim, m.accepted_at, m.scheduled_at, m.valid_until, m.state, m.reason,
     coalesce(m.device_id, w.holder) as device_id, coalesce(m.sim, w.sim) as sim, w.state as live_state,
-    m.deleted_at is not null as deleted
+    m.deleted_at is not null as deleted,
+    case
+        when w.state = 'later' then nullif(w.due, w.valid_until)
+        when w.state = 'ready' then (
+            select now() + make_interval(secs => greatest(w.parts, (
+                select sum(least(l.last_tag, w.tag) - o.head_tag)
+                from lanes l where l.queue = w.queue and l.last_tag > o.head_tag
+            )) / o.parts_per_s)
+            from outlooks o where o.queue = w.queue and o.parts_per_s > 0
+        )
+    end as estimated_at
 from messages m left join work w on w.message_id = m.id
 """
 

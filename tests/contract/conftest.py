@@ -9,13 +9,21 @@ from dataclasses import dataclass
 import nats
 import pytest
 
+from shared.bus.provision import provision
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.auth import CreateAccount, CreateKey, KeyCreated, RevokeKey, SetAccount
+from shared.runtime.settings import ServiceSettings
+from tests.support.gateway import Gateway
 from tests.support.gateways import further_gateway
+from tests.support.http import FORM, Response, form
+from tests.support.issuer import Issuer, issuing_gateway
 from tests.support.scripted import ScriptedPhone
+from tests.support.servers import Servers
 from tests.support.system import System
 from tests.support.transcripts import ZONE
+
+NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 
 
 @dataclass
@@ -127,11 +135,39 @@ class World:
 @pytest.fixture(scope="session")
 async def standing_world(system: System) -> AsyncIterator[World]:
     """The accounts of this run."""
-    told = system.connections
-    client = await nats.connect(told["nats_url"], nkeys_seed=told["nats_nkey_files"]["cli"], connect_timeout=5)
+    client = await system.nats()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         yield World(system, RpcClient(client), stack)
+
+
+@dataclass
+class OAuth:
+    """A gateway whose auth is played, for what no real one would issue or answer."""
+
+    gateway: Gateway
+    issuer: Issuer
+
+    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> Response:
+        """A form, by itself without any authentication."""
+        return await self.gateway.ask("POST", path, body=form(**fields), headers={**FORM, **(headers or {})})
+
+    async def account(self, bearer: str) -> Response:
+        """/v1/account with this Bearer value."""
+        return await self.gateway.ask("GET", "/v1/account", headers={"Authorization": f"Bearer {bearer}"})
+
+
+@pytest.fixture(scope="module")
+async def oauth(servers: Servers) -> AsyncIterator[OAuth]:
+    """One for each file of tests."""
+    client = await nats.connect(servers.nats_url, nkeys_seed=servers.nats_nkey_file, connect_timeout=5)
+    await provision(client)
+    settings = ServiceSettings(
+        nats_url=servers.nats_url, nats_nkey_file=servers.nats_nkey_file, database_url=NOWHERE, secret_key="5ec2e7" * 10
+    )
+    async with issuing_gateway(settings, client, guesses_per_minute=0) as (gateway, issuer):
+        yield OAuth(gateway, issuer)
+    await client.close()
 
 
 @pytest.fixture

@@ -181,7 +181,11 @@ class Maker:
 async def documented(system: System) -> dict[str, dict[str, Any]]:
     """The paths of the dialect as the document tells them."""
     document = (await ask(system.base_url, "GET", "/openapi.json")).json()
-    return {path: item for path, item in document["paths"].items() if "post" in item}
+    return {
+        path: item
+        for path, item in document["paths"].items()
+        if {"get", "post"} <= set(item) and not path.startswith("/v1/")
+    }
 
 
 async def everything(world: World, account: Account) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

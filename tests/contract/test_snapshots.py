@@ -75,8 +75,7 @@ async def _nothing() -> None:
 
 
 def _auth(settings: ServiceSettings, pool: Pool) -> NatsBroker:
-    broker, _ = auth.build(AuthSettings(**msgspec.structs.asdict(settings)), pool, _nothing)
-    return broker
+    return auth.build(AuthSettings(**msgspec.structs.asdict(settings)), pool, _nothing).broker
 
 
 def _webhooks(settings: ServiceSettings, pool: Pool) -> NatsBroker:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import nats
 import pytest
 
 from shared.contracts.commands import Recipient, SubmitSms
@@ -61,9 +60,8 @@ def of_no_contract(good: SubmitSms) -> bytes:
 
 
 async def force(system: System, items: list[bytes]) -> None:
-    """Puts them into COMMANDS as one envelope, past the edge, with the gateway's own credentials."""
-    told = system.connections
-    client = await nats.connect(told["nats_url"], nkeys_seed=told["nats_nkey_files"]["gateway"], connect_timeout=5)
+    """Puts them into COMMANDS as one envelope, past the edge."""
+    client = await system.nats()
     try:
         await client.jetstream().publish(SUBMIT_SINGLE, encode_envelope(items), stream=COMMANDS.name)
     finally:

@@ -7,7 +7,6 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
-import nats
 import pytest
 from nats.js import JetStreamContext
 
@@ -47,9 +46,8 @@ async def second(system: System) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def jetstream(system: System) -> AsyncIterator[JetStreamContext]:
-    """JetStream as the operator has it."""
-    told = system.connections
-    client = await nats.connect(told["nats_url"], nkeys_seed=told["nats_nkey_files"]["provision"], connect_timeout=5)
+    """JetStream, with every right."""
+    client = await system.nats()
     yield client.jetstream()
     await client.close()
 

@@ -1,6 +1,7 @@
 """Rates of keys, over two replicas and with Valkey away."""
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,7 @@ from nats.aio.client import Client
 from redis.asyncio import Redis
 
 from services.gateway.errors import RateLimited
+from services.gateway.quotas import today
 from services.gateway.rates import Rates
 from shared.contracts.rpc.auth import Verdict
 from shared.db.pool import Pool
@@ -116,3 +118,50 @@ async def limited(gateway: Gateway) -> None:
 def test_a_url_that_is_none() -> None:
     with pytest.raises(Startup, match="SMSFLEET_REDIS_URL"):
         Rates("nowhere")
+
+
+async def test_an_accounts_day_holds_over_all_replicas(
+    settings: ServiceSettings, nats_client: Client, pool: Pool, valkey: Redis
+) -> None:
+    await add_device(pool)
+    async with running_gateway(settings, nats_client) as one, running_gateway(settings, nats_client) as other:
+        for gateway in (one, other):
+            daily(gateway, 5)
+        assert (await send(one, "daily", recipients="+3247000001,+3247000002,+3247000003")).status == 200
+        assert (await send(other, "daily", recipients="+3247000001,+3247000002,+3247000003")).status == 429, "whole"
+        assert (await send(other, "daily", client_ref="r")).status == 200
+        assert (await send(one, "daily")).status == 200
+        refused = await send(other, "daily")
+        assert refused.status == 429
+        assert refused.json()["error"] == "rate_limited"
+        assert 1 <= int(refused.headers["retry-after"]) <= 25 * 3600
+        assert (await send(one, "daily", client_ref="r")).status == 200, "what was accepted once stays so"
+        assert (await send(one)).status == 200, "another key of the account has no such limit"
+
+
+async def test_a_day_without_valkey(settings: ServiceSettings, nats_client: Client, pool: Pool) -> None:
+    await add_device(pool)
+    async with running_gateway(settings, nats_client, redis_url="redis://127.0.0.1:9/0") as gateway:
+        daily(gateway, 1)
+        assert [(await send(gateway, "daily")).status for _ in range(3)] == [200] * 3
+
+
+def daily(gateway: Gateway, sends: int) -> None:
+    gateway.auth.accounts[digest("daily")] = Verdict(
+        epoch=0, account=ACCOUNT, subject="key_daily", scopes=SCOPES, daily_sends=sends, time_zone="Europe/Brussels"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "day", "left_s"),
+    [
+        ("2026-03-20T21:07:44Z", "UTC", "2026-03-20", 10336),
+        ("2026-03-20T23:30:00Z", "Europe/Brussels", "2026-03-21", 84_600),
+        ("2026-03-29T00:00:00Z", "Europe/Brussels", "2026-03-29", 22 * 3600),
+        ("2026-10-24T22:00:00Z", "Europe/Brussels", "2026-10-25", 25 * 3600),
+        ("2026-03-20T12:00:00Z", "Pacific/Kiritimati", "2026-03-21", 22 * 3600),
+        ("2026-03-20T12:00:00Z", "../etc/passwd", "2026-03-20", 12 * 3600),
+    ],
+)
+def test_a_day_begins_where_the_account_is(now: str, zone: str, day: str, left_s: int) -> None:
+    assert today(dt.datetime.fromisoformat(now).timestamp(), zone) == (day, left_s)

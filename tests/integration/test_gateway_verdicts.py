@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from nats.aio.client import Client
 
+from services.gateway.epochs import Epochs
 from services.gateway.verdicts import MAX_UNKNOWN, Verdicts
 from shared.bus.rpc import RpcClient
 from shared.contracts.rpc.auth import AuthChanged, Verdict
@@ -42,62 +43,73 @@ async def auth(nats_client: Client) -> AsyncIterator[Auth]:
 
 
 @pytest.fixture
-async def verdicts(nats_client: Client, auth: Auth, clock: Clock) -> AsyncIterator[Verdicts]:
-    made = Verdicts(RpcClient(nats_client), clock, stale_s=86_400)
+def epochs(clock: Clock) -> Epochs:
+    return Epochs(clock)
+
+
+@pytest.fixture
+async def verdicts(nats_client: Client, auth: Auth, epochs: Epochs, clock: Clock) -> AsyncIterator[Verdicts]:
+    made = Verdicts("api_key", RpcClient(nats_client), epochs, clock, stale_s=86_400)
     yield made
     await made.close()
 
 
-def heard(verdicts: Verdicts, epoch: int) -> None:
-    verdicts.changed(msgspec.msgpack.encode(AuthChanged(epoch)))
+def heard(epochs: Epochs, epoch: int) -> None:
+    epochs.changed(msgspec.msgpack.encode(AuthChanged(epoch)))
 
 
-async def pass_time(verdicts: Verdicts, clock: Clock, seconds: float, epoch: int) -> None:
+async def pass_time(epochs: Epochs, clock: Clock, seconds: float, epoch: int) -> None:
     """Time passes while auth is heard each second."""
     for _ in range(int(seconds)):
         clock.now += 1
-        heard(verdicts, epoch)
+        heard(epochs, epoch)
 
 
-async def test_a_verdict_is_asked_for_once_in_sixty_seconds(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+async def test_a_verdict_is_asked_for_once_in_sixty_seconds(
+    verdicts: Verdicts, epochs: Epochs, auth: Auth, clock: Clock
+) -> None:
     assert verdicts.fresh(GOOD) is None
     found = await asyncio.gather(*(verdicts.of(GOOD) for _ in range(50)))
     assert {verdict.account for verdict in found} == {ACCOUNT}
     assert len(auth.asked) == 1
-    await pass_time(verdicts, clock, 59, 1)
+    await pass_time(epochs, clock, 59, 1)
     assert verdicts.fresh(GOOD) is not None
-    await pass_time(verdicts, clock, 1, 1)
+    await pass_time(epochs, clock, 1, 1)
     assert verdicts.fresh(GOOD) is None
     await verdicts.of(GOOD)
     assert len(auth.asked) == 2
 
 
-async def test_an_unknown_key_is_remembered_for_five_seconds(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+async def test_an_unknown_key_is_remembered_for_five_seconds(
+    verdicts: Verdicts, epochs: Epochs, auth: Auth, clock: Clock
+) -> None:
     unknown = digest("nobody's")
     for _ in range(3):
         assert (await verdicts.of(unknown)).account is None
     assert len(auth.asked) == 1
     assert verdicts.fresh(unknown) is None
-    await pass_time(verdicts, clock, 5, 1)
+    await pass_time(epochs, clock, 5, 1)
     auth.accounts[unknown] = Verdict(epoch=0, account=3)
     assert (await verdicts.of(unknown)).account == 3
 
 
-async def test_a_change_makes_verdicts_stale(verdicts: Verdicts, auth: Auth) -> None:
+async def test_a_change_makes_verdicts_stale(verdicts: Verdicts, epochs: Epochs, auth: Auth) -> None:
     await verdicts.of(GOOD)
     unknown = digest("not yet")
     await verdicts.of(unknown)
     auth.epoch = 2
     auth.accounts[GOOD] = Verdict(epoch=0)
     auth.accounts[unknown] = Verdict(epoch=0, account=5)
-    heard(verdicts, 2)
+    heard(epochs, 2)
     assert verdicts.fresh(GOOD) is None
     assert (await verdicts.of(GOOD)).account is None
     assert (await verdicts.of(unknown)).account == 5
 
 
-async def test_a_replica_that_is_behind_is_asked_again(verdicts: Verdicts, auth: Auth, eventually: Eventually) -> None:
-    heard(verdicts, 2)
+async def test_a_replica_that_is_behind_is_asked_again(
+    verdicts: Verdicts, epochs: Epochs, auth: Auth, eventually: Eventually
+) -> None:
+    heard(epochs, 2)
     asking = asyncio.create_task(verdicts.of(GOOD))
 
     async def asked() -> bool:
@@ -109,25 +121,27 @@ async def test_a_replica_that_is_behind_is_asked_again(verdicts: Verdicts, auth:
     assert len(auth.asked) == 2
 
 
-async def test_a_replica_that_stays_behind_is_not_believed(verdicts: Verdicts, auth: Auth) -> None:
-    heard(verdicts, 2)
+async def test_a_replica_that_stays_behind_is_not_believed(verdicts: Verdicts, epochs: Epochs, auth: Auth) -> None:
+    heard(epochs, 2)
     with pytest.raises(Unavailable):
         await verdicts.of(GOOD)
     assert len(auth.asked) > 5
 
 
-async def test_silence_and_a_broken_connection_put_all_in_doubt(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+async def test_silence_and_a_broken_connection_put_all_in_doubt(
+    verdicts: Verdicts, epochs: Epochs, auth: Auth, clock: Clock
+) -> None:
     await verdicts.of(GOOD)
     clock.now += 3.1
     assert verdicts.fresh(GOOD) is None
     await verdicts.of(GOOD)
     assert verdicts.fresh(GOOD) is not None
     clock.now += 1
-    heard(verdicts, 1)
+    heard(epochs, 1)
     assert verdicts.fresh(GOOD) is None, "a gap ended: asked anew"
     await verdicts.of(GOOD)
     clock.now += 0.5
-    verdicts.reconnected()
+    epochs.reconnected()
     assert verdicts.fresh(GOOD) is None
     await verdicts.of(GOOD)
     assert len(auth.asked) == 4
@@ -168,14 +182,16 @@ async def test_a_good_key_outlives_auth(
     await eventually(known_again)
 
 
-async def test_a_restored_database_counts_after_ten_seconds(verdicts: Verdicts, auth: Auth, clock: Clock) -> None:
+async def test_a_restored_database_counts_after_ten_seconds(
+    verdicts: Verdicts, epochs: Epochs, auth: Auth, clock: Clock
+) -> None:
     auth.epoch = 9
-    heard(verdicts, 9)
+    heard(epochs, 9)
     await verdicts.of(GOOD)
     auth.epoch = 4
-    await pass_time(verdicts, clock, 10, 4)
+    await pass_time(epochs, clock, 10, 4)
     assert verdicts.fresh(GOOD) is not None
-    await pass_time(verdicts, clock, 1, 4)
+    await pass_time(epochs, clock, 1, 4)
     assert verdicts.fresh(GOOD) is None
     assert (await verdicts.of(GOOD)).epoch == 4
 
@@ -186,7 +202,7 @@ async def test_unknown_keys_take_bounded_room(verdicts: Verdicts) -> None:
     assert len(verdicts._unknown) == MAX_UNKNOWN
 
 
-def test_noise_is_no_broadcast(clock: Clock) -> None:
-    made = Verdicts(RpcClient(Client()), clock, stale_s=1)
-    made.changed(b"noise")
-    assert made.fresh(GOOD) is None
+async def test_noise_is_no_broadcast(verdicts: Verdicts, epochs: Epochs) -> None:
+    await verdicts.of(GOOD)
+    epochs.changed(b"noise")
+    assert verdicts.fresh(GOOD) is not None

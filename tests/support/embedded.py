@@ -2,20 +2,24 @@
 
 import asyncio
 import contextlib
+import json
 import shutil
 import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.local import placement, servers
+from deploy.local import credentials, placement, servers
 from deploy.local.errors import LocalError
-from deploy.local.paths import Home
+from deploy.local.paths import Home, write_private
 from deploy.local.processes import Program, spawn, stop
 from deploy.local.server_logs import size, why_it_failed
 
 START_S = 60.0
 """How long the three servers may take on a busy machine."""
+
+TESTS = "tests"
+"""Who plays every role of NATS in one process."""
 
 
 @dataclass
@@ -26,7 +30,7 @@ class Servers:
     """`postgresql://...@/smsfleet?host=<folder>`; its role may create and drop databases."""
     nats_url: str
     nats_nkey_seed: Path
-    """File with the key of the role `cli`; `nats_nkey_files` has one for each role."""
+    """File with the key of a user that may do everything; `nats_nkey_files` has one for each role."""
     redis_url: str
     nats_nkey_files: dict[str, Path]
     home: Path
@@ -67,10 +71,11 @@ async def start_servers(home: Path) -> Servers:
     place = Home(home)
     place.make()
     installed = await servers.install(place, say=lambda _: None, external={})
+    admit_tests(place)
     running = Servers(
         database_url=installed.database_url,
         nats_url=installed.nats_url,
-        nats_nkey_seed=installed.nats_nkey_files["cli"],
+        nats_nkey_seed=credentials.nats_seed_file(place, TESTS),
         redis_url=installed.redis_url,
         nats_nkey_files=dict(installed.nats_nkey_files),
         home=home,
@@ -82,3 +87,16 @@ async def start_servers(home: Path) -> Servers:
         await running.stop()
         raise
     return running
+
+
+def admit_tests(home: Home) -> bool:
+    """Add the user `tests` to the configuration of an installation's NATS; return False if it was in it already."""
+    configuration = home.secrets / "nats.conf"
+    settings = json.loads(configuration.read_text())
+    key = credentials.nats_public_keys(home, [TESTS])[TESTS]
+    users = settings["accounts"]["APP"]["users"]
+    if {"nkey": key} in users:
+        return False
+    users.append({"nkey": key})
+    write_private(configuration, json.dumps(settings))
+    return True

@@ -87,7 +87,8 @@ class Auth:
 
     async def leave(self) -> None:
         """No responder is left."""
-        for subscription in self._answers:
+        answers, self._answers = self._answers, []
+        for subscription in answers:
             await subscription.unsubscribe()
         await self._client.flush()
 
@@ -245,10 +246,17 @@ async def stream_items(client: Client, stream: str) -> list[bytes]:
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(settings: ServiceSettings, client: Client, **changes: Any) -> AsyncIterator[Gateway]:
-    """A gateway of this test's own; `changes` are settings."""
+async def running_gateway(
+    settings: ServiceSettings,
+    client: Client,
+    beside: Callable[[Auth], Awaitable[None]] | None = None,
+    **changes: Any,
+) -> AsyncIterator[Gateway]:
+    """A gateway of this test's own; `changes` are settings, `beside` starts what else must be there before it."""
     auth, dispatcher = Auth(client), Dispatcher(client)
     await auth.start()
+    if beside is not None:
+        await beside(auth)
     await dispatcher.start()
     speaking = asyncio.create_task(auth.speak())
     own = GatewaySettings(**(msgspec.structs.asdict(settings) | {"port": free_port()} | changes))

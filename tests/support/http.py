@@ -74,7 +74,7 @@ class Connection:
             head = await self._head()
         pairs = (line.partition(":") for line in head[1:] if line)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-        if bodiless:
+        if bodiless or head[0].split(" ")[1] == "204":
             body = b""
         elif "content-length" in headers:
             body = await self._reader.readexactly(int(headers["content-length"]))

@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 
-from deploy.local.paths import PROJECT
+from deploy.local import credentials
+from deploy.local.paths import PROJECT, Home
 from deploy.local.ports import free_port
+from shared.db.privileges import url_for
 from tests.support.http import ask
 from tests.support.system import System
 from tests.support.waiting import until
@@ -28,7 +30,9 @@ class Replica:
         self._environment = {
             "PATH": "/usr/bin:/bin",
             "SMSFLEET_HOME": str(system.home),
-            "SMSFLEET_DATABASE_URL": connections["database_url"],
+            "SMSFLEET_DATABASE_URL": url_for(
+                connections["database_url"], service, credentials.password(Home(system.home), f"postgres-{service}")
+            ),
             "SMSFLEET_NATS_URL": connections["nats_url"],
             "SMSFLEET_NATS_NKEY_FILE": connections["nats_nkey_files"][service],
             "SMSFLEET_REDIS_URL": connections["redis_url"],

@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -12,12 +14,22 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import nats
+import nats.errors
+from nats.aio.client import Client
+
+from deploy.local import credentials
+from deploy.local.paths import Home
 from tests.support.counter import lines
+from tests.support.embedded import TESTS, admit_tests
 from tests.support.http import FORM, Response, ask, form, query
 from tests.support.local import Installation
 from tests.support.waiting import until
 
 QUICK_PHONE = {"SMSFLEET_PHONE_DELAY_MS": "5", "SMSFLEET_PHONE_DELIVERY_MS": "20"}
+ONE_ADDRESS = {"SMSFLEET_GUESSES_PER_MINUTE": "0", "SMSFLEET_TOKEN_RATE_PER_ADDRESS": "0"}
+"""All tests call from the same address, and some of them guess."""
+
 MOST_ROWS = 1000
 
 
@@ -58,6 +70,23 @@ class System(Installation):
         """Stops it in order."""
         done = await asyncio.to_thread(self.run, "down")
         assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.logs()}"
+
+    async def nats(self) -> Client:
+        """A connection to its NATS that may do everything, as no role of the system may."""
+        place = Home(self.home)
+        if admit_tests(place):
+            os.kill(self.service("nats")["pid"], signal.SIGHUP)
+        url, seed = self.connections["nats_url"], str(credentials.nats_seed_file(place, TESTS))
+
+        async def admitted() -> bool:
+            try:
+                await (await nats.connect(url, nkeys_seed=seed, connect_timeout=5, allow_reconnect=False)).close()
+            except (nats.errors.Error, OSError):
+                return False
+            return True
+
+        await until(admitted, "NATS admits the tests")
+        return await nats.connect(url, nkeys_seed=seed, connect_timeout=5)
 
     async def cli(self, *words: str) -> Any:
         """What a command says as JSON; fails when the command fails."""
@@ -186,7 +215,7 @@ async def running_system(**settings: str) -> AsyncIterator[System]:
     """A started system in a folder of its own for the context's time; `settings` are SMSFLEET_* variables."""
     # A folder with a short path: sockets inside it have names of 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="smsfleet-"))
-    system = System(folder / "home", **{**QUICK_PHONE, **settings})
+    system = System(folder / "home", **{**QUICK_PHONE, **ONE_ADDRESS, **settings})
     try:
         await system.start_up()
         yield system

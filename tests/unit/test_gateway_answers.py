@@ -10,15 +10,24 @@ import pytest
 from services.gateway import app
 from services.gateway.dialects.smsmobile import answers, document
 from services.gateway.dialects.smsmobile.errors import (
-    BadBearer,
-    MethodNotAllowed,
     Refused,
-    RequestTooLarge,
     answer_to,
     answer_to_status,
 )
 from services.gateway.documents import page
-from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited, Suspended
+from services.gateway.errors import (
+    BadKey,
+    BadToken,
+    KeyReused,
+    MethodNotAllowed,
+    MissingScope,
+    NoChannel,
+    NoCredential,
+    NoDevice,
+    RateLimited,
+    RequestTooLarge,
+    Suspended,
+)
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import InboxRow, SentRow
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
@@ -50,6 +59,7 @@ def row(**changes: Any) -> SentRow:
         "sim": None,
         "live_state": None,
         "deleted": False,
+        "estimated_at": None,
     }
     return SentRow(**(fields | changes))
 
@@ -170,7 +180,10 @@ def test_local_time(zone: str, local: str) -> None:
     [
         (Invalid("x", code="missing_message"), 400, "missing_message"),
         (Forbidden(), 403, 1),
-        (BadBearer(), 403, 1),
+        (NoCredential(), 403, 1),
+        (BadKey(), 403, 1),
+        (BadToken(), 403, 1),
+        (MissingScope("sms:send"), 403, 1),
         (Suspended(), 403, "subscription_expire"),
         (NoDevice(), 200, 2),
         (NoChannel(), 200, "whatsapp_not_connected"),
@@ -201,7 +214,7 @@ def test_errors_have_both_shapes(error: Exception, status: int, code: int | str)
     assert headers[b"content-type"] == b"application/json; charset=utf-8"
     assert headers[b"content-length"] == str(len(found.body)).encode()
     assert (b"retry-after" in headers) == (status in (429, 503))
-    assert (b"www-authenticate" in headers) == isinstance(error, BadBearer)
+    assert (b"www-authenticate" in headers) == isinstance(error, BadToken)
 
 
 def test_framework_errors_have_them_too() -> None:

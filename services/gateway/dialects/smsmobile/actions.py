@@ -37,7 +37,7 @@ class Resend:
 
 
 class Cancel:
-    """Takes back a message that no phone has taken."""
+    """Takes back a message that no phone has taken, or asks an app's phone to leave it."""
 
     def __init__(self, tracker: Tracker, rpc: RpcClient) -> None:
         """The dispatcher decides; `rpc` asks it."""
@@ -47,8 +47,9 @@ class Cancel:
     async def work(self, call: Call) -> Answer:
         """Raises Invalid, NotFound, Conflict (`too_late`) and Unavailable."""
         row = await _message(call, self._tracker)
-        await self._rpc.ask(DISPATCHER_CANCEL, CancelMessage(message=row.id, account=call.account), TIMEOUT_S)
-        return Answer(answers.canceled(row.id))
+        question = CancelMessage(message=row.id, account=call.account)
+        answer = await self._rpc.ask(DISPATCHER_CANCEL, question, TIMEOUT_S)
+        return Answer(answers.canceled(row.id, wished=answer.wished))
 
 
 async def _message(call: Call, tracker: Tracker) -> SentRow:

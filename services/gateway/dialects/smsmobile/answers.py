@@ -67,12 +67,12 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
-    """`result` of a cancellation (our extension)."""
+    """`result` of a cancellation (our extension); `canceled` "0": an app's phone was asked, its report will tell."""
 
     error: int = 0
-    canceled: str = "1"
+    canceled: str
     id: str
-    note: str = "canceled"
+    note: str
 
 
 class Canceled(msgspec.Struct, frozen=True):
@@ -195,9 +195,12 @@ def resent(row: SentRow, at: float, time_zone: str) -> bytes:
     return _encode(Sent(result))
 
 
-def canceled(message_id: bytes) -> bytes:
-    """The body of a cancellation."""
-    return _encode(Canceled(CancelResult(id=message_id.hex())))
+def canceled(message_id: bytes, *, wished: bool) -> bytes:
+    """The body of a cancellation; `wished`: the phone that has the message was asked to leave it."""
+    result = CancelResult(
+        canceled="0" if wished else "1", id=message_id.hex(), note="cancelling" if wished else "canceled"
+    )
+    return _encode(Canceled(result))
 
 
 def deleted(count: int) -> bytes:
@@ -242,7 +245,7 @@ def log_row(row: SentRow, now: datetime) -> LogRow:
         client_ref=row.client_ref,
         priority=row.priority,
         valid_until=int(row.valid_until.timestamp()),
-        estimated_at=None,
+        estimated_at=None if row.estimated_at is None else int(row.estimated_at.timestamp()),
         reason=row.reason,
         encoding=row.encoding,
         parts=row.parts,

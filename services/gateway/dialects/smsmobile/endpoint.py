@@ -3,37 +3,20 @@
 Litestar's own handler layers cost more than the work of accepting a message, so these routes are mounted below them.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
-from services.gateway.dialects.smsmobile.callers import Callers
-from services.gateway.dialects.smsmobile.errors import (
-    JSON_TYPE,
-    ErrorAnswer,
-    Headers,
-    MethodNotAllowed,
-    RequestTimeout,
-    RequestTooLarge,
-    answer_to,
-)
+from services.gateway.asgi import JSON_TYPE, Gone, Receive, Reply, Scope, Send, check_size, has_body, read_body, respond
+from services.gateway.callers import Callers
+from services.gateway.dialects.smsmobile.errors import answer_to
 from services.gateway.dialects.smsmobile.parameters import Parameters, parse_body, parse_pairs
+from services.gateway.errors import MethodNotAllowed, MissingScope
 from shared.contracts.rpc.auth import Verdict
-from shared.errors import Forbidden, SmsFleetError
-from shared.model.storable import MAX_BODY_BYTES
+from shared.errors import SmsFleetError
 
 log = structlog.get_logger()
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-BODY_DEADLINE_S: Final = 20.0
-"""How long a caller may take to send its body, in seconds."""
-
-_TOO_SLOW: Final = "the body did not arrive in time"
 
 
 class Call(NamedTuple):
@@ -61,10 +44,6 @@ Work = Callable[[Call], Awaitable[Answer]]
 """Does what the caller wants. May raise any error of ours."""
 
 
-class _Gone(Exception):
-    """The caller hung up before its request was whole."""
-
-
 class Endpoint:
     """Serves one route: GET and POST, parameters from everywhere, errors in the documented shape."""
 
@@ -77,7 +56,7 @@ class Endpoint:
         """
         self._callers = callers
         self._work = work
-        self._scope = scope
+        self.scope = scope
         self._lists = lists
         self._always_200 = always_200
 
@@ -90,8 +69,8 @@ class Endpoint:
         try:
             body, after = await self._answer(scope, receive)
             length = (b"content-length", str(len(body)).encode())
-            answer = ErrorAnswer(200, [JSON_TYPE, length], body)
-        except _Gone:
+            answer = Reply(200, [JSON_TYPE, length], body)
+        except Gone:
             return
         except SmsFleetError as error:
             answer = self._refusal(error)
@@ -111,51 +90,16 @@ class Endpoint:
             raise MethodNotAllowed
         query: bytes = scope["query_string"]
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        length = headers.get(b"content-length", b"0")
-        if len(query) > MAX_BODY_BYTES or not length.isdigit() or int(length[:18]) > MAX_BODY_BYTES:
-            raise RequestTooLarge
+        check_size(query, headers)
         parameters: Parameters = {}
         parse_pairs(query, parameters)
-        if length != b"0" or b"transfer-encoding" in headers:
-            parse_body(headers.get(b"content-type", b""), await _body(receive), parameters)
-        caller = await self._callers.identify(parameters, headers.get(b"authorization"))
-        if self._scope not in caller.scopes:
-            raise Forbidden(f"The API key lacks the scope {self._scope}.")
+        if has_body(headers):
+            parse_body(headers.get(b"content-type", b""), await read_body(receive), parameters)
+        caller = await self._callers.identify(parameters.get("apikey"), headers.get(b"authorization"), scope["client"])
+        if self.scope not in caller.scopes:
+            raise MissingScope(self.scope)
         return await self._work(Call(caller, parameters, headers))
 
-    def _refusal(self, error: Exception) -> ErrorAnswer:
+    def _refusal(self, error: Exception) -> Reply:
         answer = answer_to(error, lists=self._lists)
         return answer._replace(status=200) if self._always_200 else answer
-
-
-async def respond(send: Send, answer: ErrorAnswer) -> None:
-    """Sends a whole answer."""
-    headers: Headers = answer.headers
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _body(receive: Receive) -> bytes:
-    """The body, at most 256 KiB of it: what comes after is left to the server, which throws it away unread."""
-    task = asyncio.current_task()
-    assert task is not None
-    # asyncio.timeout costs several times as much, and this is paid for every message.
-    timer = asyncio.get_running_loop().call_later(BODY_DEADLINE_S, task.cancel, _TOO_SLOW)
-    try:
-        message = await receive()
-        body: bytes = message.get("body", b"")
-        while message.get("more_body") and len(body) <= MAX_BODY_BYTES:
-            message = await receive()
-            body += message.get("body", b"")
-    except asyncio.CancelledError as cancelled:
-        if cancelled.args != (_TOO_SLOW,):
-            raise
-        task.uncancel()
-        raise RequestTimeout from None
-    finally:
-        timer.cancel()
-    if message["type"] != "http.request":
-        raise _Gone
-    if len(body) > MAX_BODY_BYTES:
-        raise RequestTooLarge
-    return body

@@ -1,42 +1,27 @@
 """Every error in both documented shapes at once, with its real status (contract: SMSMobileAPI section 1.2). Pure."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited, Suspended
+from services.gateway.asgi import JSON_TYPE, Headers, Reply
+from services.gateway.errors import (
+    BadToken,
+    KeyReused,
+    MethodNotAllowed,
+    NoChannel,
+    NoDevice,
+    RateLimited,
+    RequestTimeout,
+    RequestTooLarge,
+    Suspended,
+)
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, SmsFleetError, Unavailable
-
-Headers = list[tuple[bytes, bytes]]
-
-JSON_TYPE: Final = (b"content-type", b"application/json; charset=utf-8")
 
 BAD_KEY: Final = 1
 NO_DEVICE: Final = 2
 SUSPENDED: Final = "subscription_expire"
 NOT_CONNECTED: Final = "whatsapp_not_connected"
-
-
-class RequestTooLarge(SmsFleetError):
-    """The request is larger than 256 KiB."""
-
-    code = "too_large"
-
-
-class RequestTimeout(SmsFleetError):
-    """The body did not arrive in time."""
-
-    code = "request_timeout"
-
-
-class MethodNotAllowed(SmsFleetError):
-    """Only GET and POST are served here."""
-
-    code = "method_not_allowed"
-
-
-class BadBearer(Forbidden):
-    """The Bearer token is not valid."""
 
 
 class Refused(SmsFleetError):
@@ -71,14 +56,6 @@ class ListErrorResult(ErrorResult, frozen=True):
     sms: list[None] = msgspec.field(default_factory=list)
 
 
-class ErrorAnswer(NamedTuple):
-    """What goes over the wire."""
-
-    status: int
-    headers: Headers
-    body: bytes
-
-
 _STATUS_CODES: Final[dict[int, int | str]] = {
     400: "bad_request",
     403: BAD_KEY,
@@ -94,12 +71,12 @@ _STATUS_CODES: Final[dict[int, int | str]] = {
 _encode = msgspec.json.Encoder().encode
 
 
-def answer_to(error: Exception, *, lists: bool = False) -> ErrorAnswer:
+def answer_to(error: Exception, *, lists: bool = False) -> Reply:
     """The answer to a request that failed with `error`; what is not one of ours is "internal", 500."""
     match error:
         case Suspended():
             return framed(403, SUSPENDED, str(error), lists=lists)
-        case BadBearer():
+        case BadToken():
             challenge = (b"www-authenticate", b'Bearer error="invalid_token"')
             return framed(403, BAD_KEY, str(error), [challenge], lists=lists)
         case Forbidden():
@@ -127,15 +104,13 @@ def answer_to(error: Exception, *, lists: bool = False) -> ErrorAnswer:
     return framed(500, "internal", "Something went wrong inside.", lists=lists)
 
 
-def answer_to_status(status: int, text: str, headers: Headers | None = None) -> ErrorAnswer:
+def answer_to_status(status: int, text: str, headers: Headers | None = None) -> Reply:
     """The answer to an error that the web framework found (404, 405, 413, 415, 429, 500, ...)."""
     return framed(status, _STATUS_CODES.get(status, "bad_request"), text, headers or [])
 
 
-def framed(
-    status: int, code: int | str, text: str, headers: Headers | None = None, *, lists: bool = False
-) -> ErrorAnswer:
+def framed(status: int, code: int | str, text: str, headers: Headers | None = None, *, lists: bool = False) -> Reply:
     """One error in both shapes; `lists` adds the empty array that list clients want."""
     kind = ListErrorResult if lists else ErrorResult
     body = _encode(ErrorBody(code, text, kind(code, text)))
-    return ErrorAnswer(status, [JSON_TYPE, (b"content-length", str(len(body)).encode()), *(headers or [])], body)
+    return Reply(status, [JSON_TYPE, (b"content-length", str(len(body)).encode()), *(headers or [])], body)

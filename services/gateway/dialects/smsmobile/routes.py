@@ -6,13 +6,15 @@ from litestar import Request, Response, asgi
 from litestar.exceptions import HTTPException
 from litestar.handlers import ASGIRouteHandler
 
+from services.gateway.asgi import Reply
 from services.gateway.dialects.smsmobile.endpoint import Endpoint
-from services.gateway.dialects.smsmobile.errors import ErrorAnswer, answer_to_status
+from services.gateway.dialects.smsmobile.errors import answer_to_status
+from services.gateway.scopes import OPT
 
 
 def mounted(path: str, endpoint: Endpoint) -> ASGIRouteHandler:
     """The endpoint as a route of the app; Litestar serves the path with and without its trailing slash alike."""
-    return asgi(path, copy_scope=False)(endpoint.serve)
+    return asgi(path, copy_scope=False, opt={OPT: endpoint.scope})(endpoint.serve)
 
 
 def framework_error(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
@@ -29,6 +31,6 @@ def framework_error(_: Request[Any, Any, Any], error: Exception) -> Response[byt
     return _response(answer_to_status(error.status_code, error.detail, allowed))
 
 
-def _response(answer: ErrorAnswer) -> Response[bytes]:
+def _response(answer: Reply) -> Response[bytes]:
     headers = {name.decode(): value.decode() for name, value in answer.headers}
     return Response(answer.body, status_code=answer.status, headers=headers, media_type=headers["content-type"])

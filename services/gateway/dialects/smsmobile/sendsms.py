@@ -59,6 +59,8 @@ class SendSms:
                 media_url=media_url,
                 key=_key(parameters, call.headers),
                 max_parts=caller.max_parts,
+                daily_sends=caller.daily_sends,
+                time_zone=caller.time_zone,
             )
         )
         return Answer(
