@@ -5,16 +5,16 @@ SCALE ?= one
 export PYTHON
 
 BIN := .venv/bin
-SOURCES := services shared agent deploy tests benchmarks
+SOURCES := services shared agent deploy tests benchmarks examples
 UV := .venv/bootstrap/bin/uv
 PYTEST := $(BIN)/python -m pytest
 IF_INSTALLED = [ -x $(BIN)/smsfleet ] || { echo "SMSFleet is not installed here: make up"; exit 1; };
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-more test-all chaos lint types fmt snapshots lock bench clean installed developing
+.PHONY: help up down status logs test test-more test-all test-interop test-manifests chaos lint types fmt snapshots lock bench clean installed developing
 
 help: ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 up: installed ## Start the whole system on this machine (DETACH=1 leaves it running, PYTHON=... picks the Python)
 	@exec $(BIN)/smsfleet up $(if $(filter-out 0,$(DETACH)),--detach)
@@ -29,17 +29,23 @@ logs: ## Show what the processes logged lately
 	@$(IF_INSTALLED) $(BIN)/smsfleet logs
 
 test: lint types ## Everything that proves it and needs only Python
-	SMSFLEET_TEST_SCALE=$(SCALE) $(PYTEST) --ignore=tests/chaos
+	SMSFLEET_TEST_SCALE=$(SCALE) $(PYTEST) --ignore=tests/chaos --ignore=tests/interop
 
 test-more: developing ## The other groups, at small counts
 	$(BIN)/python -m tests.groups small
 
 test-all: lint types ## Every group, at its full counts
-	SMSFLEET_TEST_SCALE=full $(PYTEST) --ignore=tests/chaos
+	SMSFLEET_TEST_SCALE=full $(PYTEST) --ignore=tests/chaos --ignore=tests/interop
 	$(BIN)/python -m tests.groups full
 
 chaos: developing ## Cut links, killed and stopped processes, at full counts
 	SMSFLEET_TEST_SCALE=full $(PYTEST) tests/chaos
+
+test-manifests: developing ## The Kubernetes manifests, rendered where kubectl is installed
+	$(BIN)/python -m tests.groups full manifests
+
+test-interop: developing ## Libraries and receivers in other languages, where those are installed
+	$(BIN)/python -m tests.groups full interop
 
 lint: developing ## Style, format and layers
 	$(BIN)/ruff check $(SOURCES)
@@ -54,7 +60,7 @@ fmt: developing ## Put the sources into the one format
 	$(BIN)/ruff check --fix $(SOURCES)
 
 snapshots: developing ## Write the contract snapshots and schema.sql anew
-	SMSFLEET_TEST_WRITE_SNAPSHOTS=1 $(PYTEST) tests/contract/test_snapshots.py
+	SMSFLEET_TEST_WRITE_SNAPSHOTS=1 $(PYTEST) tests/contract/test_snapshots.py tests/contract/test_nats_accounts.py
 
 lock: developing ## Compile the hash-locked requirements
 	@for kind in bootstrap base local dev; do \

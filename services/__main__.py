@@ -13,7 +13,23 @@ from collections.abc import Sequence
 DONE, FAILED, USAGE, NOT_RUNNING = 0, 1, 2, 3
 """The exit codes that scripts rely on."""
 
-GROUPS = ("local", "accounts", "keys", "phones", "messages", "webhooks", "dead", "attention")
+GROUPS = (
+    "local",
+    "setup",
+    "accounts",
+    "users",
+    "keys",
+    "clients",
+    "enrolment",
+    "signing",
+    "audit",
+    "phones",
+    "messages",
+    "campaigns",
+    "webhooks",
+    "dead",
+    "attention",
+)
 SERVICES = {
     "gateway": "run the HTTP edge",
     "dispatcher": "run the owner of messages and phones",

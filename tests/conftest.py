@@ -15,6 +15,7 @@ from shared.bus.provision import provision
 from shared.contracts.registry import BUCKETS, STREAMS
 from shared.db.migrate import migrate
 from shared.db.pool import Pool, connected_pool
+from shared.db.privileges import SERVICES
 from shared.runtime.settings import ServiceSettings
 from tests.support.servers import Servers, running_servers
 from tests.support.system import System, running_system
@@ -24,6 +25,8 @@ for name in [name for name in os.environ if name.startswith("SMSFLEET_") and "_T
 
 TEMPLATE = "smsfleet_template"
 SECRET = "5ec2e7" * 10
+ROLE_PASSWORDS = {service: f"only-for-tests-{service}" for service in SERVICES}
+"""Of the services' own Postgres roles."""
 
 
 def on_database(url: str, database: str) -> str:
@@ -38,7 +41,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     async with running_servers(kind, tmp_path_factory.mktemp("servers")) as running:
         await _execute(running.database_url, f"drop database if exists {TEMPLATE} with (force)")
         await _execute(running.database_url, f"create database {TEMPLATE}")
-        await asyncio.to_thread(migrate, on_database(running.database_url, TEMPLATE))
+        await asyncio.to_thread(migrate, on_database(running.database_url, TEMPLATE), ROLE_PASSWORDS)
         yield running
 
 

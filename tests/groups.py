@@ -1,7 +1,7 @@
 """Runs the groups of tests that `make test` leaves out, at the run's scale, and says which could not run and why.
 
-`python -m tests.groups small|full`. A group that cannot run here is named with its reason; one that fails makes the
-exit code 1.
+`python -m tests.groups small|full [BEGINNING]`: all of them, or those whose name begins so. A group that cannot run
+here is named with its reason; one that fails makes the exit code 1.
 """
 
 import os
@@ -32,6 +32,18 @@ def _no_engine() -> str:
     return NO_REASON if answers else "no Docker engine answers"
 
 
+def _no_node() -> str:
+    if not shutil.which("node") or not shutil.which("npm"):
+        return "there is no node or no npm command"
+    asked = ("npm", "view", "standardwebhooks", "version", "--fetch-retries=0", "--fetch-timeout=20000")
+    answers = subprocess.run(asked, capture_output=True, timeout=60, check=False).returncode == 0
+    return NO_REASON if answers else "npm reaches no registry"
+
+
+def _no_php() -> str:
+    return NO_REASON if shutil.which("php") else "there is no php command"
+
+
 PYTEST = (sys.executable, "-m", "pytest")
 GROUPS = (
     Group("chaos", (*PYTEST, "tests/chaos")),
@@ -41,15 +53,19 @@ GROUPS = (
         _no_engine,
         {"SMSFLEET_TEST_SERVERS": "containers"},
     ),
+    Group("interop-node", (*PYTEST, "tests/interop/test_node.py"), _no_node),
+    Group("interop-php", (*PYTEST, "tests/interop/test_php.py"), _no_php),
     Group("benchmarks", (sys.executable, "-m", "benchmarks")),
 )
 
 
-def main(scale: str) -> int:
-    """Runs every group; returns 0 when each that could run has passed."""
+def main(scale: str, beginning: str = "") -> int:
+    """Runs every group whose name begins so; returns 0 when each that could run has passed."""
     passed, failed, not_run = 0, 0, []
     seconds = {"small": "1", "full": "3"}[scale]
     for group in GROUPS:
+        if not group.name.startswith(beginning):
+            continue
         if why := group.cannot():
             not_run.append(f"NOT RUN: {group.name}: {why}")
             continue
@@ -62,4 +78,4 @@ def main(scale: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

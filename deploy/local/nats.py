@@ -17,9 +17,6 @@ _MEMORY_STORE = 64 * 1024 * 1024
 _SHARE_OF_ROOM = 0.6
 _MOST_OF_ROOM = 0.9
 
-PERMISSIONS: dict[str, dict[str, object]] = {role: {} for role in credentials.NATS_ROLES}
-"""What each role may publish and subscribe to, in the server's own words; {} is everything."""
-
 
 def install(home: Home) -> tuple[Program, str]:
     """Return how to run this installation's NATS, and its URL. Raise LocalError where it cannot work."""
@@ -100,6 +97,6 @@ def _limit_of(configuration: Path) -> int:
 
 
 def _users(keys: dict[str, str]) -> list[dict[str, object]]:
-    return [
-        {"nkey": key, **({"permissions": PERMISSIONS[role]} if PERMISSIONS[role] else {})} for role, key in keys.items()
-    ]
+    from shared.bus.permissions import permissions
+
+    return [{"nkey": key, "permissions": permissions(role)} for role, key in keys.items()]

@@ -52,6 +52,13 @@ def database_url(home: Home, socket: Path) -> str:
     return f"postgresql://{ROLE}:{secret}@/{DATABASE}?host={quote(str(socket))}"
 
 
+def service_passwords(home: Home) -> dict[str, str]:
+    """Return the password of each service's own role."""
+    from shared.db.privileges import SERVICES
+
+    return {service: credentials.password(home, f"postgres-{service}") for service in SERVICES}
+
+
 def install(home: Home, say: Callable[[str], None]) -> tuple[Program, str]:
     """Return how to run this installation's Postgres, and its URL; creates the database on first use.
 

@@ -20,6 +20,8 @@ class Servers:
     redis_url: str
     nats_nkey_files: Mapping[str, Path] = field(default_factory=dict)
     """The private key file of each role; empty for an external NATS."""
+    database_passwords: Mapping[str, str] = field(default_factory=dict)
+    """The password of each service's own role; empty for an external Postgres, where all use the one URL."""
     programs: tuple[Program, ...] = ()
 
 
@@ -37,6 +39,7 @@ async def install(home: Home, say: Callable[[str], None], external: Mapping[str,
         given.get(f"SMSFLEET_{name}_URL", "") for name in ("NATS", "REDIS", "DATABASE")
     )
     keys: dict[str, Path] = {}
+    passwords: dict[str, str] = {}
     if not nats_url:
         program, nats_url = nats.install(home)
         programs.append(program)
@@ -48,4 +51,5 @@ async def install(home: Home, say: Callable[[str], None], external: Mapping[str,
         # In a thread: a new database takes a while, in which the caller's other work goes on.
         program, database_url = await asyncio.to_thread(postgres.install, home, say)
         programs.insert(0, program)
-    return Servers(database_url, nats_url, redis_url, keys, tuple(programs))
+        passwords = postgres.service_passwords(home)
+    return Servers(database_url, nats_url, redis_url, keys, passwords, tuple(programs))

@@ -104,10 +104,20 @@ class Connections:
     redis_url: str
     nats_nkey_files: dict[str, str] = field(default_factory=dict)
     """The private key file of each role (gateway, ..., cli); empty for an external NATS without."""
+    nats_nkey: str = ""
+    """The private key itself, where the environment gives it; never written down."""
+
+    def nkey(self, role: str) -> dict[str, str]:
+        """Return nats-py's options for who we are; {} for a NATS that asks nobody."""
+        if self.nats_nkey:
+            return {"nkeys_seed_str": self.nats_nkey}
+        file = self.nats_nkey_files.get(role)
+        return {"nkeys_seed": file} if file else {}
 
     def save(self, home: Home) -> None:
         """Write them where `connections` finds them (0600)."""
-        write_private(_connections_file(home), json.dumps(asdict(self), indent=2) + "\n")
+        told = {name: value for name, value in asdict(self).items() if name != "nats_nkey"}
+        write_private(_connections_file(home), json.dumps(told, indent=2) + "\n")
 
 
 def connections(home: Home) -> Connections:
@@ -133,7 +143,8 @@ def connections(home: Home) -> Connections:
         keys = dict.fromkeys(NATS_ROLES, given) if given else {}
     else:
         keys = dict(kept.get("nats_nkey_files", {}))
-    return Connections(**urls, redis_url=redis_url, nats_nkey_files=keys)
+    seed = os.environ.get("SMSFLEET_NATS_NKEY", "") if os.environ.get("SMSFLEET_NATS_URL") else ""
+    return Connections(**urls, redis_url=redis_url, nats_nkey_files=keys, nats_nkey=seed)
 
 
 def _connections_file(home: Home) -> Path:

@@ -17,7 +17,7 @@ from deploy.local.probes import http_ready
 from deploy.local.processes import Program
 from deploy.local.progress import Progress, Started
 from deploy.local.settings import Settings, read_settings
-from deploy.local.state import Connections, Run, new_run, read_credentials, read_run
+from deploy.local.state import Connections, Run, connections, new_run, read_credentials, read_run
 from shared.errors import SmsFleetError
 
 SERVER_START_S = 60.0
@@ -103,12 +103,14 @@ class Supervisor:
             await _all_ready(keepers, SERVER_START_S)
             detail.append(", ".join(self._servers) or "external")
         keys = {role: str(path) for role, path in servers.nats_nkey_files.items()}
-        external_key = self._settings.environment.get("SMSFLEET_NATS_NKEY_FILE") or None
-        Connections(servers.database_url, servers.nats_url, servers.redis_url, keys).save(self._home)
+        known = Connections(servers.database_url, servers.nats_url, servers.redis_url, keys)
+        known.save(self._home)
+        if not keys:
+            known = connections(self._home)
         async with self._phase("schema"):
-            await setup.migrate(servers.database_url)
+            await setup.migrate(servers.database_url, servers.database_passwords)
         async with self._phase("streams"):
-            await setup.provision(servers.nats_url, keys.get("provision", external_key))
+            await setup.provision(servers.nats_url, known.nkey("provision"))
         async with self._phase("services") as detail:
             programs = [workers.service(name, self._home, servers, self._settings) for name in workers.SERVICES]
             keepers = [self._keep(self._services, each, SERVICE_TRIES, watched=True) for each in programs]
@@ -116,7 +118,7 @@ class Supervisor:
             detail.append(", ".join(self._services))
         async with self._phase("account"):
             credentials = await setup.ensure_credentials(
-                self._home, self._settings.public_url, servers.nats_url, keys.get("cli", external_key)
+                self._home, self._settings.public_url, servers.nats_url, known.nkey("cli")
             )
         async with self._phase("phones") as detail:
             self._start_phones(credentials.get("enrolment_key", ""))

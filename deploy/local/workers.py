@@ -27,13 +27,12 @@ def service(name: str, home: Home, servers: Servers, settings: Settings) -> Prog
     environment = {
         **settings.environment,
         "SMSFLEET_HOME": str(home.path),
-        "SMSFLEET_DATABASE_URL": servers.database_url,
+        "SMSFLEET_DATABASE_URL": _database_url(name, servers),
         "SMSFLEET_NATS_URL": servers.nats_url,
         "SMSFLEET_REDIS_URL": servers.redis_url,
         "SMSFLEET_SECRET_KEY": settings.environment.get("SMSFLEET_SECRET_KEY") or credentials.secret_key(home),
         "SMSFLEET_BIND": settings.bind,
         "SMSFLEET_PORT": str(settings.port),
-        "SMSFLEET_PUBLIC_URL": settings.public_url,
         "SMSFLEET_METRICS_PORT": str(metrics_port),
         "SMSFLEET_LOG_LEVEL": settings.environment.get("SMSFLEET_LOG_LEVEL") or "info",
     }
@@ -53,6 +52,13 @@ def service(name: str, home: Home, servers: Servers, settings: Settings) -> Prog
         health_url=f"{base}/health/ready",
         metrics_url=f"{base}/metrics",
     )
+
+
+def _database_url(service: str, servers: Servers) -> str:
+    from shared.db.privileges import url_for
+
+    password = servers.database_passwords.get(service)
+    return url_for(servers.database_url, service, password) if password else servers.database_url
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ ABOUT = {
     "no_phone": "no phone that may send them is online",
     "unreported": "the phone took them, is online and does not report",
     "unknown": "nobody knows whether they were sent",
+    "wrong_clock": "the phone's clock is off, so texts may expire on it",
+    "silent_receiver": "the phone is online, but what it receives does not reach us",
 }
 
 

@@ -111,18 +111,27 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _migrate(args: argparse.Namespace) -> int:
-    from deploy.local import setup, state
+    import os
 
-    home = _home()
-    asyncio.run(setup.migrate(state.connections(home).database_url))
+    from deploy.local import setup, state
+    from shared.db.privileges import passwords_of
+
+    passwords = passwords_of(os.environ.get("SMSFLEET_DATABASE_PASSWORDS", ""))
+    asyncio.run(setup.migrate(state.connections(_home()).database_url, passwords))
     print(json.dumps({"migrated": True}) if args.json else "the schema is up to date")
     return DONE
 
 
 def _provision(args: argparse.Namespace) -> int:
-    from deploy.local import setup, state
+    import os
 
+    from deploy.local import setup, state
+    from shared.errors import Invalid
+
+    replicas = os.environ.get("SMSFLEET_NATS_REPLICAS") or "1"
+    if replicas not in ("1", "2", "3", "4", "5"):
+        raise Invalid(f"SMSFLEET_NATS_REPLICAS is {replicas!r}: set it to a number from 1 to 5")
     known = state.connections(_home())
-    asyncio.run(setup.provision(known.nats_url, known.nats_nkey_files.get("provision")))
+    asyncio.run(setup.provision(known.nats_url, known.nkey("provision"), int(replicas)))
     print(json.dumps({"provisioned": True}) if args.json else "the streams and consumers are up to date")
     return DONE

@@ -127,6 +127,7 @@ async def _connected() -> "AsyncIterator[Client]":
     from deploy.local.errors import LocalError, NotRunning
     from deploy.local.paths import home_from_environment
     from deploy.local.state import connections
+    from shared.contracts.registry import inbox_prefix
 
     home = home_from_environment()
     try:
@@ -144,10 +145,11 @@ async def _connected() -> "AsyncIterator[Client]":
             client = await nats.connect(
                 known.nats_url,
                 name="smsfleet-cli",
-                nkeys_seed=known.nats_nkey_files.get("cli"),
+                inbox_prefix=inbox_prefix("cli"),
                 connect_timeout=2,
                 allow_reconnect=False,
                 error_cb=ignore,
+                **known.nkey("cli"),
             )
     except (OSError, TimeoutError, nats.errors.Error) as problem:
         raise NotRunning(f"SMSFleet is not running in {home.path}; `make up` starts it") from problem

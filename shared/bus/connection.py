@@ -8,6 +8,7 @@ import nats
 import structlog
 from nats.aio.client import Client
 
+from shared.contracts.registry import inbox_prefix
 from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
 
@@ -45,7 +46,7 @@ def connect_options(name: str, closed: OnEvent, reconnected: OnEvent = _nothing)
         "ping_interval": 15,
         "max_outstanding_pings": 2,
         "pending_size": -1,
-        "inbox_prefix": f"_INBOX_{name}",
+        "inbox_prefix": inbox_prefix(name),
         "allow_reconnect": True,
         "error_cb": on_error,
         "closed_cb": closed,
@@ -54,14 +55,20 @@ def connect_options(name: str, closed: OnEvent, reconnected: OnEvent = _nothing)
     }
 
 
+def nkey(settings: ServiceSettings) -> dict[str, str]:
+    """nats-py's options for who we are; none where NATS asks nobody."""
+    if settings.nats_nkey:
+        return {"nkeys_seed_str": settings.nats_nkey}
+    return {"nkeys_seed": settings.nats_nkey_file} if settings.nats_nkey_file else {}
+
+
 @contextlib.asynccontextmanager
 async def connected(
     settings: ServiceSettings, name: str, closed: OnEvent = _nothing, reconnected: OnEvent = _nothing
 ) -> AsyncIterator[Client]:
     """A NATS connection for the context's time. Raises Startup when there is no server that lets us in."""
     options = connect_options(name, closed, reconnected)
-    if settings.nats_nkey_file:
-        options["nkeys_seed"] = settings.nats_nkey_file
+    options |= nkey(settings)
     try:
         client = await nats.connect(settings.nats_url, **options)
     except Exception as error:

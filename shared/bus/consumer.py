@@ -11,7 +11,7 @@ from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from shared.bus.batching import Batcher
 from shared.bus.worker import undecoded
 from shared.contracts.envelope import MAX_ITEMS, decode_envelope
-from shared.contracts.registry import Durable
+from shared.contracts.registry import Durable, inbox_prefix
 
 log = structlog.get_logger()
 
@@ -60,6 +60,8 @@ class BatchConsumer(Generic[Item]):
             durable=self._durable.name,
             stream=JStream(self._durable.stream.name, declare=False),
             pull_sub=PullSub(batch_size=FETCH, timeout=2.0),
+            # The broker's own prefix does not reach its pull subscribers.
+            inbox_prefix=f"{inbox_prefix(self._durable.service)}.".encode(),
             decoder=undecoded,
             title=self._durable.name,
             description=f"Consumes {self._durable.stream.name} in batches.",

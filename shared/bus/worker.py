@@ -24,7 +24,11 @@ def worker_broker(settings: ServiceSettings, name: str, closed: OnEvent) -> Nats
     Acks are manual, because FastStream's default drops a message for ever on the first error.
     """
     options = connect_options(name, closed)
-    security = NatsNKey(settings.nats_nkey_file) if settings.nats_nkey_file else None
+    security: NatsNKey | None = None
+    if settings.nats_nkey:
+        security = NatsNKey.from_seed(settings.nats_nkey)
+    elif settings.nats_nkey_file:
+        security = NatsNKey(settings.nats_nkey_file)
     return NatsBroker(
         settings.nats_url,
         ack_policy=AckPolicy.MANUAL,

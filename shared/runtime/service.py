@@ -16,6 +16,7 @@ from shared.runtime.logging import configure_logging
 from shared.runtime.operations import Health, operations_app, serving
 from shared.runtime.settings import ServiceSettings, load
 from shared.runtime.tasks import Tasks
+from shared.runtime.vitals import watch_loop
 
 log = structlog.get_logger()
 
@@ -53,8 +54,9 @@ async def _run(settings: S, opener: Opener[S]) -> int:
         loop.add_signal_handler(number, stop.set)
     async with (
         opener(settings) as service,
-        serving(operations_app(service.health), "127.0.0.1", settings.metrics_port) as port,
+        serving(operations_app(service.health), settings.metrics_bind, settings.metrics_port) as port,
     ):
+        service.tasks.start("event loop", watch_loop())
         log.info("started", operations_port=port, pid=os.getpid())
         waits = [asyncio.create_task(event.wait()) for event in (stop, service.tasks.failed)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

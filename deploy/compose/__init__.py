@@ -1,0 +1,1 @@
+"""What only a set-up of containers needs."""
