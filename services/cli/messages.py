@@ -38,15 +38,15 @@ def _send(args: argparse.Namespace) -> int:
     known = read_credentials(home)
     if not known.get("base_url") or not known.get("api_key"):
         raise NotRunning(f"there is no installation in {home.path}: run `make up`, or set SMSFLEET_HOME")
-    answer = _post(known["base_url"], known["api_key"], args.number, args.text)
+    answer = post(known["base_url"], known["api_key"], args.number, args.text)
     result = answer.get("result")
     if not isinstance(result, dict) or not result.get("id"):
         raise SmsFleetError(f"The gateway refused it: {json.dumps(result or answer)}")
     return show(args, result, f"{result['id']} is accepted")
 
 
-def _post(base_url: str, api_key: str, number: str, text: str) -> dict[str, Any]:
-    """What the gateway answers, errors too. Raises NotRunning when it does not."""
+def post(base_url: str, api_key: str, number: str, text: str, **more: str) -> dict[str, Any]:
+    """What the gateway answers to a text and further parameters, errors too. Raises NotRunning when it does not."""
     from urllib.error import HTTPError, URLError
     from urllib.parse import urlencode
     from urllib.request import ProxyHandler, Request, build_opener
@@ -54,7 +54,7 @@ def _post(base_url: str, api_key: str, number: str, text: str) -> dict[str, Any]
     from deploy.local.errors import NotRunning
     from shared.errors import SmsFleetError
 
-    form = urlencode({"recipients": number, "message": text, "origin": "cli"}).encode()
+    form = urlencode({"recipients": number, "message": text, "origin": "cli", **more}).encode()
     request = Request(  # noqa: S310 (the installation's own address)
         f"{base_url}/sendsms/", data=form, headers={"Authorization": f"Bearer {api_key}"}
     )

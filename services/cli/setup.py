@@ -63,7 +63,7 @@ async def _demonstrate(rpc: "RpcClient", home: "Home", gateway: str, api_key: st
     from deploy.local.probes import http_get
     from shared.contracts import registry
     from shared.contracts.rpc.messages import ShowMessage
-    from shared.errors import SmsFleetError
+    from shared.errors import NotFound, SmsFleetError
     from shared.model.ids import parse_message_id
 
     folder = home.phones / DEMO_PHONE
@@ -79,7 +79,11 @@ async def _demonstrate(rpc: "RpcClient", home: "Home", gateway: str, api_key: st
     assert message is not None
 
     async def delivered() -> bool:
-        story = await rpc.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=message))
+        try:
+            story = await rpc.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=message))
+        except NotFound:
+            # Its command is still on the stream.
+            return False
         return story.state == "delivered"
 
     if not await _until(delivered, DEMO_S):

@@ -1,5 +1,6 @@
 """Answers the questions of `rpc.webhooks.*` about endpoints: made, changed, stopped, tried out and ended."""
 
+import dataclasses
 import secrets
 import string
 import uuid
@@ -137,13 +138,15 @@ class Answers:
         callee = await self._endpoints.secrets(request.account, request.id)
         if callee is None:
             raise _unknown()
-        example = EXAMPLES[checks.example_type(request.event_type, endpoint.format)]
+        kept = EXAMPLES[checks.example_type(request.event_type, endpoint.format)]
+        # A receiver does nothing on an id that it has seen, and refuses one that is not its header's.
+        example = dataclasses.replace(kept, id=uuid.uuid4())
         if endpoint.format == "classic" and isinstance(example.about, InboxFacts):
             body = classic_body(example.about, endpoint.classic)
         else:
             body = v2_body(example)
         target = opened(self._vault, callee)
-        headers = target.headers(str(uuid.uuid4()), example.type, body, self._clock()) | {"webhook-attempt": "1"}
+        headers = target.headers(str(example.id), example.type, body, self._clock()) | {"webhook-attempt": "1"}
         outcome = await self._post(endpoint.url, headers, body)
         shown = {
             name: value for name, value in headers.items() if name not in (*target.extras.headers, "Authorization")

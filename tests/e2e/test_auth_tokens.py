@@ -1,9 +1,6 @@
 """OAuth2 as client libraries use it: tokens by both methods, the documents, and the lines of docs/api/auth.md."""
 
 import asyncio
-import os
-import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +14,9 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from tests.support.http import ask
+from tests.support.manual import run_lines
 from tests.support.system import System
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "api" / "auth.md"
 RECIPIENT = "+15551230042"
 
 
@@ -119,17 +115,6 @@ async def test_rfc9068_4_others_can_verify_a_token_by_the_published_keys(system:
     assert read.claims["sub"] == read.claims["client_id"] == system.credentials["client_id"]
 
 
-async def test_the_lines_of_the_manual_run(system: System) -> None:
-    blocks = re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert len(blocks) >= 4
+async def test_the_lines_of_the_manual_run(system: System, tmp_path: Path) -> None:
     names = ("base_url", "api_key", "client_id", "client_secret")
-    done = await asyncio.to_thread(
-        subprocess.run,
-        ["bash", "-euxo", "pipefail", "-c", "\n".join(blocks)],
-        env={"PATH": os.environ["PATH"], **{name.upper(): system.credentials[name] for name in names}},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    await run_lines("api/auth.md", tmp_path, 4, **{name.upper(): system.credentials[name] for name in names})

@@ -204,3 +204,16 @@ async def test_events_are_paged(program: Program, webhooks_world: World) -> None
     assert empty == {"events": [], "next": page["next"], "more": False}
     assert (await program.done("GET", "/v1/events?types=sms.sent&types=sms.failed"))["events"] == []
     assert len((await program.done("GET", "/v1/events?types=sms.received"))["events"]) == 3
+
+
+async def test_the_examples_of_the_document_are_good(program: Program) -> None:
+    paths = (await program.done("GET", "/openapi.json"))["paths"]
+
+    def example(path: str) -> Any:
+        return paths[path]["post"]["requestBody"]["content"]["application/json"]["schema"]["examples"][0]
+
+    made = await program.done("POST", "/v1/webhooks", example("/v1/webhooks"), 201)
+    replays = "/v1/webhooks/{id}/replays"
+    assert await program.done("POST", replays.format(id=made["id"]), example(replays)) == {"matched": 0, "replay": None}
+    for name in ("test", "pause", "rotate"):
+        assert not paths[f"/v1/webhooks/{{id}}/{name}"]["post"]["requestBody"]["required"]

@@ -138,7 +138,17 @@ async def test_events_are_followed_and_replayed(cli: Cli, webhooks_world: World)
 
         assert (await done(cli, "webhook", "replay", made["id"], "--failed", "--dry-run"))["matched"] == 0
         counted = await done(
-            cli, "webhook", "replay", made["id"], "--since", "1h", "--type", "sms.received", "--dry-run"
+            cli,
+            "webhook",
+            "replay",
+            made["id"],
+            "--since",
+            "1h",
+            "--until",
+            "2100-01-01T00:00:00+01:00",
+            "--type",
+            "sms.received",
+            "--dry-run",
         )
         assert counted == {"matched": 2, "replay": None}
         begun = await done(cli, "webhook", "replay", made["id"], "--event", events[0], "--wait", "30s")
