@@ -24,6 +24,7 @@ GROUPS = (
     "signing",
     "audit",
     "phones",
+    "enrol",
     "messages",
     "campaigns",
     "webhooks",

@@ -44,6 +44,10 @@ def _no_php() -> str:
     return NO_REASON if shutil.which("php") else "there is no php command"
 
 
+def _no_kubectl() -> str:
+    return NO_REASON if shutil.which("kubectl") else "there is no kubectl command to render them"
+
+
 PYTEST = (sys.executable, "-m", "pytest")
 GROUPS = (
     Group("chaos", (*PYTEST, "tests/chaos")),
@@ -53,6 +57,7 @@ GROUPS = (
         _no_engine,
         {"SMSFLEET_TEST_SERVERS": "containers"},
     ),
+    Group("manifests", (*PYTEST, "tests/manifests"), _no_kubectl),
     Group("interop-node", (*PYTEST, "tests/interop/test_node.py"), _no_node),
     Group("interop-php", (*PYTEST, "tests/interop/test_php.py"), _no_php),
     Group("benchmarks", (sys.executable, "-m", "benchmarks")),

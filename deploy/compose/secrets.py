@@ -44,7 +44,7 @@ def render(args: argparse.Namespace) -> str:
     values = {
         "host": host,
         "public_url": f"https://{host}" + ("" if args.https_port == 443 else f":{args.https_port}"),
-        "tls": "acme" if args.domain else "internal",
+        "certificate": "acme" if args.domain else "internal",
         "bind": args.bind,
         "http_port": args.http_port,
         "https_port": args.https_port,

@@ -21,15 +21,15 @@ def free_port(host: str = "127.0.0.1") -> int:
     raise LocalError(f"no free port on {host} between {_RANGE.start} and {_RANGE.stop}: close what uses them")
 
 
-def require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int, setting: str = "SMSFLEET_PORT") -> None:
     """Raise LocalError, naming the setting to change, unless a server could listen there now."""
     problem = _bind_error(host, port)
     if problem is None:
         return
     if problem.errno == errno.EADDRINUSE:
-        raise LocalError(f"port {port} on {host} is in use: stop what uses it, or set SMSFLEET_PORT to another one")
+        raise LocalError(f"port {port} on {host} is in use: stop what uses it, or set {setting} to another one")
     if problem.errno in (errno.EACCES, errno.EPERM):
-        raise LocalError(f"this user may not use port {port}: set SMSFLEET_PORT to one above 1023")
+        raise LocalError(f"this user may not use port {port}: set {setting} to one above 1023")
     raise LocalError(f"cannot listen on {host} port {port} ({problem.strerror}): check SMSFLEET_BIND")
 
 

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterable
 
-from deploy.local import lock, ports, processes, setup, workers
+from deploy.local import caddy, lock, ports, processes, setup, workers
 from deploy.local import servers as all_servers
 from deploy.local.errors import LocalError
 from deploy.local.keeper import Keeper
@@ -17,7 +17,7 @@ from deploy.local.probes import http_ready
 from deploy.local.processes import Program
 from deploy.local.progress import Progress, Started
 from deploy.local.settings import Settings, read_settings
-from deploy.local.state import Connections, Run, connections, new_run, read_credentials, read_run
+from deploy.local.state import Connections, Run, connections, new_run, read_credentials, read_run, write_credentials
 from shared.errors import SmsFleetError
 
 SERVER_START_S = 60.0
@@ -36,7 +36,7 @@ class Supervisor:
         self._home = home
         self._settings = settings
         self._progress = progress
-        self._run: Run = new_run(settings.public_url)
+        self._run: Run = new_run(settings.base_url)
         self._servers: dict[str, Keeper] = {}
         self._services: dict[str, Keeper] = {}
         self._phones: dict[str, Keeper] = {}
@@ -97,6 +97,9 @@ class Supervisor:
         begun = time.monotonic()
         self._save()
         ports.require_free(self._settings.bind, self._settings.port)
+        if tls := self._settings.tls:
+            for port, setting in ((tls.port, "SMSFLEET_TLS_PORT"), (tls.ca_port, "SMSFLEET_TLS_CA_PORT")):
+                ports.require_free("0.0.0.0", port, setting)  # noqa: S104 (phones are on the network)
         async with self._phase("servers") as detail:
             servers = await all_servers.install(self._home, self._progress.note, self._settings.environment)
             keepers = [self._keep(self._servers, program, watched=True) for program in servers.programs]
@@ -116,20 +119,31 @@ class Supervisor:
             keepers = [self._keep(self._services, each, SERVICE_TRIES, watched=True) for each in programs]
             await _all_ready(keepers, SERVICE_START_S)
             detail.append(", ".join(self._services))
+        if tls:
+            async with self._phase("tls") as detail:
+                keeper = self._keep(self._servers, caddy.install(self._home, self._settings, tls), watched=True)
+                await _all_ready([keeper], SERVER_START_S)
+                detail.append(self._settings.public_url)
         async with self._phase("account"):
+            reached = {"public_url": self._settings.public_url, "ca_url": tls.ca_url if tls else ""}
+            write_credentials(self._home, reached)
             credentials = await setup.ensure_credentials(
-                self._home, self._settings.public_url, servers.nats_url, known.nkey("cli")
+                self._home, self._settings.base_url, servers.nats_url, known.nkey("cli")
             )
         async with self._phase("phones") as detail:
             self._start_phones(credentials.get("enrolment_key", ""))
             await _all_ready(self._phones.values(), PHONE_START_S)
             detail.append(", ".join(self._phones) or "none")
+        if tls:
+            fingerprint = caddy.publish(self._home, tls)
+            self._progress.note(f"phones trust it once they have the root certificate: {tls.ca_url}")
+            self._progress.note(f"its SHA-256: {fingerprint}")
         self._run.ready = True
         self._save()
         self._progress.ready(
             Started(
                 home=str(self._home.path),
-                base_url=self._settings.public_url,
+                base_url=self._settings.base_url,
                 api_key=credentials["api_key"],
                 phones=list(self._phones),
                 seconds=round(time.monotonic() - begun, 2),

@@ -10,6 +10,7 @@ from argon2 import PasswordHasher
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from faststream.nats import NatsBroker, NatsMessage
 
+from services.auth import metrics
 from services.auth.directory import Directory
 from services.auth.hashing import Hashing
 from services.auth.memory import Memory
@@ -125,6 +126,9 @@ async def open_service(
         auth = build(settings, pool, closed, clock, hasher)
         await auth.directory.load()
         await auth.rotation.begin()
+        metrics.EPOCH.set_function(lambda: auth.directory.epoch)
+        metrics.BEHIND.set_function(lambda: auth.directory.behind)
+        metrics.READ_AGE.set_function(auth.directory.read_age_s)
         async with running_broker(auth.broker) as connection:
             # Ready means that the server knows every subscription, not that they are on their way.
             await connection.flush(FLUSH_S)

@@ -54,6 +54,15 @@ class Directory:
         return self._memory.epoch
 
     @property
+    def behind(self) -> int:
+        """How many epochs beyond that were heard of."""
+        return max(0, self._heard - self._memory.epoch)
+
+    def read_age_s(self) -> float:
+        """How long ago Postgres was last read, in seconds."""
+        return self._monotonic() - self._reached_at
+
+    @property
     def memory(self) -> Memory:
         """What is in memory, whether or not there is newer."""
         return self._memory

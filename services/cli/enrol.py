@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 KEY_S = 3600
 SENT_S = 120.0
 POLL_S = 0.5
+AWAY_S = 20.0
+"""How long the services may be away while we wait, as during a restart."""
 TOLD_EVERY_S = 30.0
 """How often a person who waits hears that we still do."""
 
@@ -42,9 +44,11 @@ def _enrol(args: argparse.Namespace) -> int:
     from shared.errors import Invalid
 
     if args.no_wait and (args.test or args.name):
-        raise Invalid("--no-wait does not go with --test and --name, which need the phone.", code="usage")
+        raise Invalid("--no-wait does not go with --test and --name, which need the phone.")
     if not 1 <= args.wait_s <= KEY_S:
-        raise Invalid(f"--wait-s is 1 to {KEY_S}: the key ends then.", code="usage")
+        raise Invalid(f"--wait-s is 1 to {KEY_S}: the key ends then.")
+    if args.name is not None and not 1 <= len(args.name) <= 64:
+        raise Invalid("A phone's name has 1 to 64 characters.")
     places = _places()
     asking(lambda rpc: _Enrolment(args, rpc, places).run())
     return DONE
@@ -130,7 +134,7 @@ class _Enrolment:
         self._tell(
             "phone",
             {"device": device.id, "name": name, "software": device.software, "sims": sims},
-            f"The phone is there: {facts([(name, device.id)])}",
+            facts([("the phone is there", name), ("id", device.id)]),
         )
         return device
 
@@ -155,7 +159,7 @@ class _Enrolment:
         from shared.contracts import registry
         from shared.contracts.rpc.auth import CreateKey, RevokeKey
         from shared.contracts.rpc.messages import MessageStory, ShowMessage
-        from shared.errors import SmsFleetError
+        from shared.errors import NotFound, SmsFleetError
         from shared.model.ids import parse_message_id
 
         wish = CreateKey(account=account.id, name="first text of a phone", scopes=["sms:send"], lives_s=600)
@@ -173,7 +177,11 @@ class _Enrolment:
         self._tell("text", {"guid": message.hex(), "to": self._args.test}, f"The text {message.hex()} is accepted.")
 
         async def over() -> "MessageStory | None":
-            story = await self._rpc.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=message))
+            try:
+                story = await self._rpc.ask(registry.DISPATCHER_MESSAGE_SHOW, ShowMessage(message=message))
+            except NotFound:
+                # Accepted, and still on its way to the dispatcher.
+                return None
             return story if story.state not in ("scheduled", "queued", "leased", "taken") else None
 
         story = await self._until(over, SENT_S, "the phone has not sent it yet")
@@ -183,16 +191,18 @@ class _Enrolment:
         self._tell("sent", {"guid": message.hex(), "state": story.state}, f"The phone has sent it: {story.state}.")
 
     async def _until(self, ask: Callable[[], Awaitable[Found | None]], seconds: float, note: str) -> Found | None:
-        """What `ask` finds in time; a service that is away for a moment is asked again."""
+        """What `ask` finds in time, else None. Raises Unavailable when nothing has answered for AWAY_S."""
         from shared.errors import Unavailable
 
-        begun = told = time.monotonic()
+        begun = told = answered = time.monotonic()
         while (now := time.monotonic()) - begun < seconds:
             try:
                 if (found := await ask()) is not None:
                     return found
+                answered = time.monotonic()
             except Unavailable:
-                pass
+                if now - answered > AWAY_S:
+                    raise
             if now - told >= TOLD_EVERY_S:
                 told = now
                 self._note(f"{note} ({now - begun:.0f} s)")
@@ -210,14 +220,12 @@ class _Enrolment:
 def _instructions(url: str, key: str, ca_url: str) -> str:
     """What a person does on the phone, step by step (the app's settings as of version 1.68)."""
     steps = [
-        'Install the app "SMS Gateway for Android" (its APK is on GitHub: capcom6/android-sms-gateway, Releases).',
-        "Android 13 and later keep SMS from apps of unknown origin. Open the app once, and where it gets no\n"
-        "     permission: Settings, Apps, SMS Gateway, the menu at the top right, Allow restricted settings; then\n"
-        "     Permissions, SMS, Allow. Android 15 always asks for this. Allow Phone and Notifications too.",
+        'Install the app "SMS Gateway for Android": the APK is on GitHub, capcom6/android-sms-gateway, Releases.',
+        "Open it; allow SMS and Phone. Android 15 refuses SMS to apps from outside its store at first:\n"
+        "     Settings, Apps, SMS Gateway, the menu at the top, Allow restricted settings; then Permissions, SMS.",
         "Settings, Apps, SMS Gateway, Battery: Unrestricted. Otherwise Android puts it to sleep, and texts wait.",
-        "In the app: Settings, Cloud Server. Type the three values above (the codes below hold the first two, for\n"
-        "     the camera and the clipboard).",
-        "In the app, Home: switch Cloud server on, tap Offline, choose Sign up.",
+        "In the app: Settings, Cloud Server. Type the three values above; codes for camera and clipboard are below.",
+        "In the app, Home: switch Cloud server on, tap Offline, choose Sign up. Then close the app and open it again.",
     ]
     if ca_url:
         steps.insert(
@@ -232,7 +240,7 @@ def _instructions(url: str, key: str, ca_url: str) -> str:
     ]
     if not url.startswith("https://"):
         lines += ["", "The released app connects to https only: `make up TLS=1` (docs/operations/tls.md)."]
-    codes = [("API URL", url), ("Private token", key), *([("Root certificate", ca_url)] if ca_url else [])]
+    codes = [*([("Root certificate", ca_url)] if ca_url else []), ("API URL", url), ("Private token", key)]
     for name, text in codes:
         lines += ["", f"{name}:", _code(text)]
     return "\n".join(lines)

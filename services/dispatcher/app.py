@@ -36,6 +36,7 @@ from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.queues import Queues
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.roster import Roster
+from services.dispatcher.store.signs import Signs
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.watch import Watch
 from services.dispatcher.store.work import Work
@@ -88,8 +89,8 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
     wakes = Wakes(client, fleet, queues)
     leasing = Leasing(phones, Leases(pool), queues, fleet, wakes, time.monotonic)
     consumers = Consumers(messages, Reports(pool), inbox, dead, fleet, paces, wakes, outbox_filled, random.random).all()
-    apps = Apps(pool)
-    devices = DeviceAnswers(phones, roster, budgets, apps, wakes, outbox_filled)
+    signs = Signs(pool)
+    devices = DeviceAnswers(phones, roster, budgets, signs, wakes, outbox_filled)
     answers = Answers(stories, inbox, dead, publishers, wakes, outbox_filled)
     watchdog, campaigns = Watchdog(Watch(pool)), Campaigns(pool)
     feeder = Feeder(
@@ -105,7 +106,7 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
     )
     for consumer in consumers:
         consumer.subscribe(broker)
-    campaigning, app_answers = Campaigning(campaigns, system_clock), AppAnswers(apps, leasing, fleet)
+    campaigning, app_answers = Campaigning(campaigns, system_clock), AppAnswers(Apps(pool), signs, leasing)
     for responder in responders(leasing, app_answers, devices, answers, watchdog, campaigning):
         responder.subscribe(broker)
     relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)

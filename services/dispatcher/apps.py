@@ -4,10 +4,10 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from services.dispatcher.fleet import Fleet
 from services.dispatcher.leasing import Leasing
 from services.dispatcher.routing import GUESSED_SECONDS_EACH, LEAST_SECONDS_EACH
 from services.dispatcher.store.apps import Apps, Arrived, Listed
+from services.dispatcher.store.signs import Signs
 from shared.contracts import registry
 from shared.contracts.registry import Rpc
 from shared.contracts.rpc.answers import Done
@@ -31,11 +31,11 @@ NO_SUCH_PHONE: Final = "There is no such phone in this account."
 class AppAnswers:
     """One method a question."""
 
-    def __init__(self, apps: Apps, leasing: Leasing, fleet: Fleet) -> None:
+    def __init__(self, apps: Apps, signs: Signs, leasing: Leasing) -> None:
         """Leases and takes as for all phones."""
         self._apps = apps
+        self._signs = signs
         self._leasing = leasing
-        self._fleet = fleet
 
     async def pull(self, ask: PullWork) -> Pulled:
         """The phone's list. Raises NotFound, StaleSession."""
@@ -49,15 +49,15 @@ class AppAnswers:
             except StaleSession:
                 if not tries_left:
                     raise
-        listed = await self._apps.listed(ask.account, ask.device, taken)
+        lost = [parsed for text in ask.lost if (parsed := parse_attempt_id(text))]
+        listed = await self._apps.listed(ask.account, ask.device, taken, lost)
         return Pulled([_job(each) for each in listed[:MAX_LISTED]], len(taken))
 
     async def attach(self, ask: AttachApp) -> AppAttached:
-        """A session for the phone's stream. Raises NotFound."""
+        """A session for the phone's stream; it is counted on within a second. Raises NotFound."""
         session = await self._apps.attach(ask.account, ask.device, ask.gateway)
         if session is None:
             raise NotFound(NO_SUCH_PHONE)
-        await self._fleet.refresh()
         return AppAttached(session)
 
     async def update(self, ask: UpdateApp) -> Done:
@@ -68,7 +68,7 @@ class AppAnswers:
 
     async def note(self, ask: NoteSigns) -> Done:
         """Keeps signs of life."""
-        await self._apps.note(ask.signs)
+        await self._signs.note(ask.signs)
         return Done()
 
     def bound(self) -> list[tuple[Rpc[Any, Any], Callable[[Any], Awaitable[Any]]]]:

@@ -1,10 +1,10 @@
 """Answers people's questions about phones: which there are, what their SIMs may send, and that one is to go."""
 
 from services.dispatcher.budgets import Limits
-from services.dispatcher.store.apps import Apps
 from services.dispatcher.store.budgets import Budgets, SimBudget
 from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.roster import Roster
+from services.dispatcher.store.signs import Signs
 from services.dispatcher.wakes import Wakes
 from shared.contracts.rpc.answers import Done
 from shared.contracts.rpc.phones import Budget, ChangeDevice, Devices, ListDevices, RemoveDevice, SetBudget
@@ -21,20 +21,20 @@ class DeviceAnswers:
     """One method a question."""
 
     def __init__(
-        self, phones: Phones, roster: Roster, budgets: Budgets, apps: Apps, wakes: Wakes, outbox_filled: Bell
+        self, phones: Phones, roster: Roster, budgets: Budgets, signs: Signs, wakes: Wakes, outbox_filled: Bell
     ) -> None:
         """Rings `outbox_filled` when an answer told events."""
         self._phones = phones
         self._roster = roster
         self._budgets = budgets
-        self._apps = apps
+        self._signs = signs
         self._wakes = wakes
         self._outbox_filled = outbox_filled
 
     async def list(self, ask: ListDevices) -> Devices:
         """The phones of an account, with what their SIMs may send and have sent, and what the app says of them."""
         budgets = [_told(budget) for budget in await self._budgets.of_account(ask.account)]
-        apps = await self._apps.of_account(ask.account)
+        apps = await self._signs.of_account(ask.account)
         return Devices(await self._roster.of_account(ask.account), budgets, apps)
 
     async def change(self, ask: ChangeDevice) -> Done:

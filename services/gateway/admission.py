@@ -7,6 +7,7 @@ import msgspec
 
 from services.gateway.devices import Devices
 from services.gateway.errors import NoChannel, NoDevice
+from services.gateway.metrics import ACCEPTED
 from services.gateway.once import Entry, Once, content_of
 from services.gateway.quotas import Quotas
 from shared.contracts.commands import Recipient, SubmitSms
@@ -123,6 +124,7 @@ class Admission:
                     for channel, ids in zip(wish.channels, by_channel, strict=True)
                 ]
             )
+        ACCEPTED.inc(len(accepted.ids))
         return accepted
 
     async def _check_account(self, wish: Submission, shape: Segments) -> None:

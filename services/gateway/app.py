@@ -9,6 +9,7 @@ from typing import Any, Final
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from services.gateway import metrics
 from services.gateway.addresses import Proxies, networks
 from services.gateway.admission import Admission
 from services.gateway.callers import Callers
@@ -24,6 +25,7 @@ from services.gateway.dialects.smsmobile.stubs import no_calls, no_synchronisati
 from services.gateway.epochs import Epochs
 from services.gateway.front import Front
 from services.gateway.guesses import Guesses
+from services.gateway.measured import Measured, Meter
 from services.gateway.oauth import metadata
 from services.gateway.oauth.endpoint import OAuthEndpoint
 from services.gateway.oauth.grants import Grants
@@ -160,6 +162,8 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         service.health.add("commands", commands.state)
         service.health.add("clock", clock.state)
         service.health.add("running", going.state)
+        metrics.CONNECTED.set_function(lambda: len(connections))
+        metrics.AUTH_SILENCE.set_function(epochs.silence_s)
         await _listen(client, epochs)
         await trust.load()
         service.tasks.start("trust", trust.run())
@@ -173,7 +177,7 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         tokens = _token_endpoints(settings.base_url, limits, Grants(rpc), trust)
         rest = v1(callers, rpc, [account, *webhooks.HANDLERS, *deliveries.HANDLERS, *events.HANDLERS])
         app: Any = make_app(endpoints, tokens, rest, phones, apps, service.health, settings.base_url)
-        app = Front(app, endpoints)
+        app = Front(Measured(app, endpoints, apps), endpoints)
         if origins := listed(settings.cors_origins):
             app = Cors(app, origins)
         if trusted:
@@ -218,9 +222,10 @@ def _endpoints(
     }
     always_200 = settings.compat_http_200_errors
     return {
-        path: Endpoint(callers, work, scope=scope, always_200=always_200) for path, (scope, work) in others.items()
+        path: Endpoint(callers, work, Meter(path), scope=scope, always_200=always_200)
+        for path, (scope, work) in others.items()
     } | {
-        path: Endpoint(callers, work, scope="sms:read", lists=True, always_200=always_200)
+        path: Endpoint(callers, work, Meter(path), scope="sms:read", lists=True, always_200=always_200)
         for path, work in lists.items()
     }
 

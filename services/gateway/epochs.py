@@ -66,6 +66,10 @@ class Epochs:
         """Broadcasts may have been missed: every answer is in doubt."""
         self._doubt(self._monotonic())
 
+    def silence_s(self) -> float:
+        """How long ago auth was last heard, in seconds."""
+        return self._monotonic() - self._heard_at
+
     def covers(self, epoch: int, asked_at: float, now: float) -> bool:
         """Whether an answer of this epoch, asked for at this time, still stands at `now`; all times monotonic."""
         return epoch >= self._newest and asked_at >= self._valid_since and now - max(self._heard_at, asked_at) < GAP_S

@@ -1,12 +1,15 @@
 """The one batch consumer: envelopes in, items to one store call, acks after its commit, poison isolated to the item."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
 import structlog
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from nats.aio.msg import Msg
+from prometheus_client import Counter, Gauge, Histogram
 
 from shared.bus.batching import Batcher
 from shared.bus.worker import undecoded
@@ -25,6 +28,24 @@ LONGEST_PAUSE_S = 2.0
 
 IN_FLIGHT_S = 3600.0
 """A batch may wait this long for its surroundings; then the message is left to redelivery."""
+
+ITEMS = Histogram(
+    "smsfleet_consume_items",
+    "Items of a batch",
+    ["durable"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+SECONDS = Histogram(
+    "smsfleet_consume_seconds",
+    "How long a batch took to be stored, repetitions included",
+    ["durable"],
+    buckets=(0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+REJECTED = Counter("smsfleet_consume_rejected", "Items that were refused for a fault of their own", ["durable"])
+AWAY = Counter("smsfleet_consume_away", "Tries to store that failed because the surroundings were away", ["durable"])
+LAG = Gauge(
+    "smsfleet_consume_lag_seconds", "How long ago the oldest envelope in hand went onto its stream", ["durable"]
+)
 
 
 class BatchConsumer(Generic[Item]):
@@ -52,6 +73,10 @@ class BatchConsumer(Generic[Item]):
         self._is_item_error = is_item_error
         self._trouble = ""
         self._batcher: Batcher[list[bytes], None] = Batcher(self._process, fits=_up_to_items, bound=4 * FETCH)
+        self._in_hand: dict[int, float] = {}
+        self._items, self._seconds = ITEMS.labels(durable.name), SECONDS.labels(durable.name)
+        self._rejected, self._away = REJECTED.labels(durable.name), AWAY.labels(durable.name)
+        LAG.labels(durable.name).set_function(self.lag_s)
 
     def subscribe(self, broker: NatsBroker) -> None:
         """Declares the subscriber; it starts with the broker. `run()` must be running too."""
@@ -71,15 +96,30 @@ class BatchConsumer(Generic[Item]):
         """What readiness says: "ok", or what keeps the batch in hand from being stored."""
         return self._trouble or "ok"
 
+    def lag_s(self) -> float:
+        """How long ago the oldest envelope in hand went onto its stream, in seconds by both machines' clocks.
+
+        Nothing is fetched past what cannot be stored, so this is the stream's oldest as well; 0 with nothing in hand.
+        """
+        return max(0.0, time.time() - min(self._in_hand.values())) if self._in_hand else 0.0
+
     async def run(self) -> None:
         """Stores batches until cancelled."""
         await self._batcher.run()
 
     async def _handle(self, message: NatsMessage) -> None:
+        self._in_hand[id(message)] = _stored_at(message)
+        try:
+            await self._store_envelope(message)
+        finally:
+            del self._in_hand[id(message)]
+
+    async def _store_envelope(self, message: NatsMessage) -> None:
         try:
             items = decode_envelope(message.body)
         except msgspec.DecodeError as error:
             reason = f"not an envelope: {error}"
+            self._rejected.inc()
             await self._until_done(lambda: self._bury(message.body, reason))
             await message.ack()
             return
@@ -105,9 +145,13 @@ class BatchConsumer(Generic[Item]):
                 items.append(self._decoder.decode(raw))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 reason = f"cannot be decoded: {error}"
+                self._rejected.inc()
                 await self._until_done(lambda raw=raw, reason=reason: self._bury(raw, reason))  # type: ignore[misc]
         if items:
+            began = time.monotonic()
             await self._store_or_halve(items)
+            self._items.observe(len(items))
+            self._seconds.observe(time.monotonic() - began)
         return [None] * len(envelopes)
 
     async def _store_or_halve(self, items: list[Item]) -> None:
@@ -115,6 +159,7 @@ class BatchConsumer(Generic[Item]):
             await self._until_done(lambda: self._store(items))
         except Exception as error:
             if len(items) == 1:
+                self._rejected.inc()
                 log.warning("item rejected", durable=self._durable.name, error=type(error).__name__)
                 reason = f"{type(error).__name__}: {error}"
                 await self._until_done(lambda: self._bury(items[0], reason))
@@ -134,10 +179,17 @@ class BatchConsumer(Generic[Item]):
             except Exception as error:
                 if self._is_item_error(error):
                     raise
+                self._away.inc()
                 self._trouble = f"cannot store: {type(error).__name__}"
                 log.warning("surroundings away", durable=self._durable.name, error=repr(error)[:300])
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
+
+
+def _stored_at(message: NatsMessage) -> float:
+    raw = message.raw_message
+    assert isinstance(raw, Msg)
+    return raw.metadata.timestamp.timestamp()
 
 
 def _up_to_items(envelopes: object) -> int:

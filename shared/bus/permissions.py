@@ -26,6 +26,9 @@ ASKS: dict[str, tuple[Rpc[Any, Any], ...]] = {
         registry.DISPATCHER_TAKE,
         registry.DISPATCHER_RENEW,
         registry.DISPATCHER_CLOSE,
+        registry.DISPATCHER_APP_UPDATE,
+        registry.DISPATCHER_APP_ATTACH,
+        registry.DISPATCHER_APP_PULL,
         registry.DISPATCHER_APP_SIGNS,
         registry.DISPATCHER_CANCEL,
         registry.DISPATCHER_RESEND,
@@ -57,13 +60,14 @@ FILLS: dict[str, tuple[Stream, ...]] = {
 """Which streams a service publishes to."""
 
 TELLS: dict[str, tuple[str, ...]] = {
+    "gateway": (registry.ALL_PULLS,),
     "dispatcher": (registry.ALL_WAKES, registry.ALL_ASK_BACKS),
     "auth": tuple(registry.BROADCASTS),
 }
 """What a service says on core NATS to whoever listens."""
 
 HEARS: dict[str, tuple[str, ...]] = {
-    "gateway": (registry.ALL_WAKES, registry.ALL_ASK_BACKS, *registry.BROADCASTS),
+    "gateway": (registry.ALL_SUBJECTS, *registry.BROADCASTS),
     "auth": tuple(registry.BROADCASTS),
 }
 """What a service listens to on core NATS."""

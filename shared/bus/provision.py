@@ -1,5 +1,7 @@
 """Makes the streams, buckets and consumers that the registry declares; the only code that may. Run it again at will."""
 
+import nats.errors
+import nats.js.errors
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -26,9 +28,13 @@ DEFAULT_STORE_BYTES = 1 << 30
 async def provision(client: Client, replicas: int = 1) -> None:
     """Creates or updates every stream, bucket and consumer. Raises Startup when the server refuses."""
     jetstream = client.jetstream(timeout=10)
-    account = await jetstream.account_info()
+    try:
+        account = await jetstream.account_info()
+    except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+        raise Startup(f"JetStream does not answer yet: {error!r}") from error
     limit = account.limits.max_storage
-    store = limit if limit and limit > 0 else DEFAULT_STORE_BYTES
+    # The account's limit counts every copy.
+    store = limit // replicas if limit and limit > 0 else DEFAULT_STORE_BYTES
     for stream in STREAMS:
         await _made(jetstream, _stream(stream, int(store * stream.share), replicas))
     for bucket in BUCKETS:
@@ -72,10 +78,11 @@ def _bucket(bucket: Bucket, max_bytes: int, replicas: int) -> StreamConfig:
 async def _made(jetstream: JetStreamContext, config: StreamConfig) -> None:
     assert config.name is not None
     try:
-        await jetstream.stream_info(config.name)
-        await jetstream.update_stream(config)
-    except NotFoundError:
-        await jetstream.add_stream(config)
+        try:
+            await jetstream.stream_info(config.name)
+            await jetstream.update_stream(config)
+        except NotFoundError:
+            await jetstream.add_stream(config)
     except Exception as error:
         raise Startup(f"NATS refuses the stream {config.name}: {error}") from error
     log.info("stream ready", stream=config.name, max_bytes=config.max_bytes, replicas=config.num_replicas)

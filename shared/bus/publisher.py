@@ -9,6 +9,7 @@ import nats.errors
 import nats.js.errors
 import structlog
 from nats.js import JetStreamContext
+from prometheus_client import Counter, Histogram
 
 from shared.bus.batching import Batcher
 from shared.contracts.envelope import encode_envelope, split
@@ -26,6 +27,22 @@ ENVELOPE_DEADLINE_S = 5.0
 QUEUE_BOUND = 10_000
 """Items waiting for the next envelope; more are refused with Unavailable."""
 
+ENVELOPES = Counter(
+    "smsfleet_publish_envelopes", "Envelopes for a stream, by what became of them", ["subject", "outcome"]
+)
+ITEMS = Histogram(
+    "smsfleet_publish_items",
+    "Items of an envelope that was stored",
+    ["subject"],
+    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+SECONDS = Histogram(
+    "smsfleet_publish_seconds",
+    "How long an envelope took to be on disk, repetitions included",
+    ["subject"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+
 
 class Publisher:
     """Publishes items to one subject of one stream, as many at once as queued while the last publish was in flight."""
@@ -38,6 +55,8 @@ class Publisher:
         self._batcher: Batcher[bytes, None] = Batcher(self._publish_batch, fits=_fits, bound=QUEUE_BOUND)
         self._last_ok = float("-inf")
         self._last_failed = float("-inf")
+        self._stored, self._refused = ENVELOPES.labels(subject, "stored"), ENVELOPES.labels(subject, "refused")
+        self._items, self._seconds = ITEMS.labels(subject), SECONDS.labels(subject)
 
     async def run(self) -> None:
         """Publishes until cancelled."""
@@ -49,7 +68,7 @@ class Publisher:
 
     async def publish_envelope(self, items: Sequence[bytes]) -> None:
         """Puts these items on the stream as one envelope of their own. Raises Unavailable."""
-        await self._send(encode_envelope(items))
+        await self._send(items)
 
     async def probe(self) -> None:
         """Keeps `state()` honest: publishes an empty envelope where nothing was published for 1 s."""
@@ -63,10 +82,21 @@ class Publisher:
         return "ok" if time.monotonic() - self._last_ok < ENVELOPE_DEADLINE_S + 2 else "nothing was published yet"
 
     async def _publish_batch(self, items: list[bytes]) -> Sequence[None]:
-        await self._send(encode_envelope(items))
+        await self._send(items)
         return [None] * len(items)
 
-    async def _send(self, body: bytes) -> None:
+    async def _send(self, items: Sequence[bytes]) -> None:
+        began = time.monotonic()
+        try:
+            await self._store(encode_envelope(items))
+        except Unavailable:
+            self._refused.inc()
+            raise
+        self._stored.inc()
+        self._items.observe(len(items))
+        self._seconds.observe(time.monotonic() - began)
+
+    async def _store(self, body: bytes) -> None:
         headers = {"Nats-Msg-Id": secrets.token_hex(16)}
         deadline = time.monotonic() + ENVELOPE_DEADLINE_S
         pause = 0.05

@@ -1,5 +1,6 @@
 """Request/reply over NATS: the asking side and the answering side, both typed by the registry."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Generic
 
@@ -8,6 +9,7 @@ import nats.errors
 import structlog
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.client import Client
+from prometheus_client import Counter, Histogram
 
 from shared.bus.worker import undecoded
 from shared.contracts.registry import Reply, Request, Rpc
@@ -26,6 +28,13 @@ log = structlog.get_logger()
 
 MAX_WAITING_REQUESTS = 256
 """Requests of one responder that run at once; more wait in NATS' own bounded buffers."""
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+ASKED = Counter("smsfleet_rpc_asked", "Questions to other services, by what came back", ["rpc", "outcome"])
+ASKED_SECONDS = Histogram("smsfleet_rpc_asked_seconds", "How long they took", ["rpc"], buckets=_BUCKETS)
+ANSWERED = Counter("smsfleet_rpc_answered", "Questions of other services, by the kind of answer", ["rpc", "outcome"])
+ANSWERED_SECONDS = Histogram("smsfleet_rpc_answered_seconds", "How long they took", ["rpc"], buckets=_BUCKETS)
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -47,11 +56,15 @@ class RpcClient:
         if decoder is None:
             decoder = msgspec.msgpack.Decoder(contract.reply | RpcError)
             self._decoders[contract.subject] = decoder
+        began = time.monotonic()
         try:
             answer = await self._client.request(contract.subject, _encode(request), timeout=timeout)
         except (nats.errors.Error, OSError, TimeoutError) as error:
+            ASKED.labels(contract.subject, "unavailable").inc()
             raise Unavailable(f"The {contract.service} service does not answer.") from error
+        ASKED_SECONDS.labels(contract.subject).observe(time.monotonic() - began)
         reply = decoder.decode(answer.data)
+        ASKED.labels(contract.subject, _outcome(reply.code) if isinstance(reply, RpcError) else "ok").inc()
         if isinstance(reply, RpcError):
             raise _as_error(reply)
         if not isinstance(reply, contract.reply):
@@ -86,18 +99,35 @@ class Responder(Generic[Request, Reply]):
         )(self._handle)
 
     async def _handle(self, message: NatsMessage) -> bytes:
+        began = time.monotonic()
+        body, outcome = await self._reply(message)
+        ANSWERED.labels(self._contract.subject, outcome).inc()
+        ANSWERED_SECONDS.labels(self._contract.subject).observe(time.monotonic() - began)
+        return body
+
+    async def _reply(self, message: NatsMessage) -> tuple[bytes, str]:
+        """The encoded reply and the metrics' word for it."""
         try:
-            return _encode(await self._answer(self._decoder.decode(message.body)))
+            return _encode(await self._answer(self._decoder.decode(message.body))), "ok"
         except SmsFleetError as error:
-            return _encode(RpcError(error.code, str(error)))
+            return _refusal(error.code, str(error))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return _encode(RpcError(Invalid.code, f"The request cannot be decoded: {error}"))
+            return _refusal(Invalid.code, f"The request cannot be decoded: {error}")
         except Exception as error:
             if self._is_surroundings_error(error):
                 log.warning("surroundings away", rpc=self._contract.subject, error=repr(error)[:300])
-                return _encode(RpcError(Unavailable.code, "The database does not answer."))
+                return _refusal(Unavailable.code, "The database does not answer.")
             log.exception("rpc failed", rpc=self._contract.subject)
-            return _encode(RpcError(SmsFleetError.code, "Something went wrong inside; the log says more."))
+            return _refusal(SmsFleetError.code, "Something went wrong inside; the log says more.")
+
+
+def _refusal(code: str, message: str) -> tuple[bytes, str]:
+    return _encode(RpcError(code, message)), _outcome(code)
+
+
+def _outcome(code: str) -> str:
+    """The metrics' word for an error: unavailable, failed, or refused for the question's own sake."""
+    return {Unavailable.code: "unavailable", SmsFleetError.code: "failed"}.get(code, "refused")
 
 
 def _as_error(reply: RpcError) -> SmsFleetError:

@@ -210,9 +210,15 @@ def pulled_subject(device: str) -> str:
     return f"phone.pulled.{device}"
 
 
+ALL_PULLS = pulled_subject("*")
+
+
 def all_subjects(device: str) -> str:
     """Core NATS: whatever is said about one phone."""
     return f"phone.*.{device}"
+
+
+ALL_SUBJECTS = all_subjects("*")
 
 
 ALL_ASK_BACKS = ask_back_subject("*")

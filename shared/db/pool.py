@@ -65,7 +65,7 @@ async def connected_pool(
             if asyncio.get_running_loop().time() > deadline:
                 raise Startup(f"Postgres does not answer: {type(error).__name__}: {error}") from error
         await asyncio.sleep(0.2)
-    watch_pool(pool.get_size, pool.get_idle_size)
+    watch_pool(pool.get_size, pool.get_idle_size, size)
     try:
         yield pool
     finally:

@@ -63,7 +63,7 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "auth": (),
     "dispatcher": ("accounts",),
     "webhooks": ("accounts", "attempts", "devices", "inbox", "messages"),
-    "gateway": ("devices", "inbox", "lanes", "messages", "outlooks", "sims", "work"),
+    "gateway": ("apps", "devices", "inbox", "lanes", "messages", "outlooks", "sims", "work"),
 }
 """The tables of others that each service reads."""
 

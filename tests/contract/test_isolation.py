@@ -153,7 +153,8 @@ async def test_no_route_shows_or_changes_anything_of_another_account(
     before = await state(world, amber)
     faults: list[str] = []
     statuses: Counter[int] = Counter()
-    for (method, path), names in routes.items():
+    # Sending comes last: what a stranger has sent with these values in it may be shown to it ever after.
+    for (method, path), names in sorted(routes.items(), key=lambda route: "sendsms" in route[0][1]):
         todo = iter(list(tries(method, path, names, amber)))
         await asyncio.gather(*(_walk(world, birch, amber, todo, statuses, faults) for _ in range(CALLERS)))
         assert not faults, "\n".join(faults[:5])

@@ -156,7 +156,7 @@ async def test_a_limit_can_be_changed_and_taken_away_and_another_account_may_not
 @pytest.mark.timeout(600)
 async def test_two_dispatchers_and_eight_phones_never_exceed_a_budget(pool: Pool) -> None:
     """Leases, takes, lost answers and broken sessions at simulated times, held to every span by what phones took."""
-    texts = scaled(small=600, one=1500, full=20_000)
+    texts = scaled(small=500, one=1500, full=20_000)
     stores = await Stores.on(pool)
     now = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
     dispatchers = [Leases(pool, lambda: now) for _ in range(2)]

@@ -11,7 +11,7 @@ from litestar import Litestar
 from nats.aio.client import Client
 
 from services.gateway import app as gateway_app
-from services.gateway.front import Front
+from services.gateway.measured import Measured
 from services.gateway.scopes import NEEDS, OPT, PUBLIC, SCOPES
 from shared.contracts.rpc.auth import Verdict
 from shared.runtime.settings import ServiceSettings
@@ -46,12 +46,12 @@ async def test_every_route_declares_what_it_needs(
 ) -> None:
     made: list[tuple[Litestar, Any]] = []
 
-    class Noting(Front):
+    class Noting(Measured):
         def __init__(self, app: Litestar, endpoints: Any) -> None:
             made.append((app, endpoints))
             super().__init__(app, endpoints)
 
-    monkeypatch.setattr(gateway_app, "Front", Noting)
+    monkeypatch.setattr(gateway_app, "Measured", Noting)
     async with running_gateway(settings, nats_client):
         ((app, endpoints),) = made
     found = needs_of(app)

@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime as dt
+import os
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
@@ -16,7 +18,8 @@ from shared.db.pool import Pool, connected_pool
 from shared.db.privileges import APPEND_ONLY, OWNED, READS, SERVICES, apply, passwords_of, role_of, url_for
 from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
-from tests.conftest import ROLE_PASSWORDS
+from tests.conftest import ROLE_PASSWORDS, on_database
+from tests.support.servers import Servers
 
 VERBS = ("select", "insert", "update", "delete")
 
@@ -139,6 +142,28 @@ async def test_a_further_migration_changes_tables_that_were_given_away(pool: Poo
 async def test_a_role_without_createrole_is_told_so(pools: dict[str, Pool], database: str) -> None:
     with pytest.raises(Startup, match="may not grant"):
         await apply(url_for(database, "gateway", ROLE_PASSWORDS["gateway"]), ROLE_PASSWORDS)
+
+
+async def test_an_owner_that_may_make_no_roles_migrates_where_they_are_there(servers: Servers, pool: Pool) -> None:
+    name = f"owner_{os.urandom(6).hex()}"
+    await pool.execute(f"create role {name} login password 'only-for-tests'")
+    try:
+        await pool.execute(f"grant {role_of('dispatcher')}, {role_of('webhooks')} to {name}")
+        await pool.execute(f"create database {name}")
+        await pool.execute(f"grant {name} to current_user")
+        await pool.execute(f"alter database {name} owner to {name}")
+        place = urlsplit(on_database(servers.database_url, name))
+        url = place._replace(netloc=f"{name}:only-for-tests@{place.netloc.rpartition('@')[2]}").geturl()
+        await asyncio.to_thread(migrate, url)
+        own = await asyncpg.connect(url_for(url, "dispatcher", ROLE_PASSWORDS["dispatcher"]), timeout=10)
+        await own.execute("create table messages_20200102 (like messages including all)")
+        await own.execute(
+            "alter table messages attach partition messages_20200102 for values from ('\\x00') to ('\\x01')"
+        )
+        await own.close()
+    finally:
+        await pool.execute(f"drop database if exists {name} with (force)")
+        await pool.execute(f"drop role {name}")
 
 
 @pytest.mark.parametrize("text", ["gateway", "gateway:x", "gateway:a,dispatcher:b,webhooks:c,auth:"])

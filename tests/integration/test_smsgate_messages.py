@@ -8,7 +8,7 @@ import pytest
 from shared.contracts import registry
 from shared.contracts.phone import Sim
 from shared.contracts.rpc.messages import CancelMessage
-from shared.contracts.rpc.phones import ChangeDevice, SetBudget
+from shared.contracts.rpc.phones import ChangeDevice
 from tests.support.scripted import ScriptedPhone
 from tests.support.servers import Servers
 from tests.support.smsgate_calls import Caller
@@ -28,29 +28,6 @@ async def here(installation: World) -> World:
     return installation
 
 
-async def caller(here: World, *, limited: bool = False) -> Caller:
-    """A registered phone, without budgets unless told otherwise."""
-    phone = await Caller(here.url, await here.key()).register()
-    if not limited:
-        await budget(here, phone, per_minute=0, per_hour=0, per_day=0)
-    return phone
-
-
-async def budget(here: World, phone: Caller, **limits: int) -> None:
-    wish = SetBudget(account=here.account.account, device=phone.device, **limits)  # type: ignore[arg-type]
-    await here.ask.ask(registry.DISPATCHER_BUDGET_SET, wish)
-
-
-async def ready(here: World, *guids: str) -> None:
-    """Waits until a phone that asks now would be given these."""
-
-    async def stored() -> bool:
-        states = [await here.state(guid) for guid in guids]
-        return all(state == "queued" for state in states)
-
-    await until(stored, "the messages are queued")
-
-
 async def test_a_phone_registers_and_sends(here: World) -> None:
     phone = await here.handset()
     async with here.connected(phone) as app:
@@ -66,9 +43,9 @@ async def test_a_phone_registers_and_sends(here: World) -> None:
 
 
 async def test_a_list_holds_what_the_phone_can_send_soon(here: World) -> None:
-    phone = await caller(here)
+    phone = await here.caller()
     guids = [await here.send(f"text {n}", sIdentifiant=phone.device) for n in range(20)]
-    await ready(here, *guids)
+    await here.ready(*guids)
     first = await phone.pull()
     assert len(first) == 8
     item = first[0]
@@ -91,27 +68,27 @@ async def test_a_list_holds_what_the_phone_can_send_soon(here: World) -> None:
 
 
 async def test_a_pace_that_was_measured_counts(here: World) -> None:
-    phone = await caller(here)
+    phone = await here.caller()
     await here.pool.execute("insert into paces values ($1, 10, 0, 1, now())", phone.device)
     guids = [await here.send(f"text {n}", sIdentifiant=phone.device) for n in range(110)]
-    await ready(here, *guids)
+    await here.ready(*guids)
     assert len(await phone.pull()) == 100
     assert await phone.pull() == []
 
 
 async def test_a_budget_that_is_used_up_gives_nothing(here: World) -> None:
-    phone = await caller(here, limited=True)
-    await budget(here, phone, per_minute=2)
+    phone = await here.caller(limited=True)
+    await here.budget(phone.device, per_minute=2)
     guids = [await here.send(f"text {n}", sIdentifiant=phone.device) for n in range(8)]
-    await ready(here, *guids)
+    await here.ready(*guids)
     assert sorted(item["simNumber"] for item in await phone.pull()) == [1, 1, 2, 2]
     assert await phone.pull() == []
 
 
 async def test_a_list_that_may_be_lost_is_given_again(here: World) -> None:
-    phone = await caller(here)
+    phone = await here.caller()
     guids = [await here.send(f"text {n}", sIdentifiant=phone.device) for n in range(4)]
-    await ready(here, *guids)
+    await here.ready(*guids)
     unheard, pending, sent, _ = await phone.pull()
     await phone.say(pending["id"], "Pending")
     await phone.say(sent["id"], "Sent")
@@ -127,7 +104,7 @@ async def test_a_list_that_may_be_lost_is_given_again(here: World) -> None:
     await here.pass_time(310)
     await here.pool.execute("update work set heard_at = now() where heard_at is not null")
     fresh = await here.send("new", sIdentifiant=phone.device)
-    await ready(here, fresh)
+    await here.ready(fresh)
     again = await phone.pull()
     assert again[0]["textMessage"]["text"] == "new"
     assert unheard == again[1]
@@ -138,10 +115,10 @@ async def test_a_list_that_may_be_lost_is_given_again(here: World) -> None:
 
 
 async def test_at_most_ten_are_given_again(here: World) -> None:
-    phone = await caller(here)
+    phone = await here.caller()
     await here.pool.execute("insert into paces values ($1, 10, 0, 1, now())", phone.device)
     guids = [await here.send(f"text {n}", sIdentifiant=phone.device) for n in range(15)]
-    await ready(here, *guids)
+    await here.ready(*guids)
     first = await phone.pull()
     await here.pass_time(310)
     assert [item["id"] for item in await phone.pull()] == [item["id"] for item in first[:10]]
@@ -153,9 +130,9 @@ async def test_at_most_ten_are_given_again(here: World) -> None:
 
 
 async def test_reports_in_any_order(here: World) -> None:
-    phone, other = await caller(here), await caller(here)
+    phone, other = await here.caller(), await here.caller()
     guid = await here.send("text", sIdentifiant=phone.device)
-    await ready(here, guid)
+    await here.ready(guid)
     ((item),) = await phone.pull()
     now = time.time()
     await other.say(item["id"], "Failed", "Send result: RESULT_ERROR_NO_SERVICE")
@@ -179,9 +156,9 @@ async def test_reports_in_any_order(here: World) -> None:
     ],
 )
 async def test_failures(here: World, error: str, state: str, reason: str) -> None:
-    phone = await caller(here)
+    phone = await here.caller()
     guid = await here.send("text", sIdentifiant=phone.device)
-    await ready(here, guid)
+    await here.ready(guid)
     (item,) = await phone.pull()
     await phone.say(item["id"], "Failed", error)
 
@@ -196,10 +173,10 @@ async def test_failures(here: World, error: str, state: str, reason: str) -> Non
 
 
 async def test_a_taken_message_is_asked_back(here: World) -> None:
-    phone = await caller(here)
+    phone = await here.caller()
     guid = await here.send("text", sIdentifiant=phone.device)
     async with phone.stream() as events:
-        await ready(here, guid)
+        await here.ready(guid)
         (item,) = await phone.pull()
         wish = CancelMessage(account=here.account.account, message=bytes.fromhex(guid))
         assert (await here.ask.ask(registry.DISPATCHER_CANCEL, wish)).wished
@@ -224,7 +201,7 @@ async def test_a_phone_that_was_away_hears_what_it_missed(here: World) -> None:
         assert (await here.ask.ask(registry.DISPATCHER_CANCEL, wish)).wished
         await here.becomes(waiting, "canceled")
     missed = await here.send("missed")
-    await ready(here, missed)
+    await here.ready(missed)
     phone.clock.advance(3600)
     async with here.connected(phone):
         await here.becomes(missed, "delivered")
@@ -258,7 +235,7 @@ async def test_pause_and_approval(here: World) -> None:
     many = await here.key(multi=True)
     phone = await Caller(here.url, many).register()
     guid = await here.send("text", sIdentifiant=phone.device)
-    await ready(here, guid)
+    await here.ready(guid)
     assert await phone.pull() == []
 
     async def change(**changes: bool) -> None:
@@ -274,6 +251,6 @@ async def test_pause_and_approval(here: World) -> None:
 async def test_a_phone_that_may_not_tell_its_sims_uses_the_one_that_android_chooses(here: World) -> None:
     phone = await Caller(here.url, await here.key()).register(sims=[])
     guid = await here.send("text", sIdentifiant=phone.device)
-    await ready(here, guid)
+    await here.ready(guid)
     (item,) = await phone.pull()
     assert "simNumber" not in item

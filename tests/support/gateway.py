@@ -21,7 +21,7 @@ from shared.contracts.envelope import decode_envelope
 from shared.contracts.registry import Rpc
 from shared.contracts.rpc.answers import Done, RpcError
 from shared.contracts.rpc.auth import AuthChanged, Enrol, Enrolled, Verdict, Verify
-from shared.contracts.rpc.messages import Deleted
+from shared.contracts.rpc.messages import CancelAnswer, Deleted
 from shared.contracts.rpc.phones import (
     Leased,
     OpenSession,
@@ -137,7 +137,7 @@ class Dispatcher:
             (registry.DISPATCHER_CLOSE, lambda _: Done()),
             (registry.DISPATCHER_MARK_READ, lambda _: Done()),
             (registry.DISPATCHER_RESEND, lambda _: Done()),
-            (registry.DISPATCHER_CANCEL, lambda _: Done()),
+            (registry.DISPATCHER_CANCEL, lambda _: CancelAnswer(wished=False)),
             (registry.DISPATCHER_DELETE, lambda _: Deleted(self.deleted)),
         ]
         self._answers = [await answering(self._client, contract, self._heard(answer)) for contract, answer in answers]

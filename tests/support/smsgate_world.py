@@ -34,6 +34,7 @@ from tests.conftest import SECRET, TEMPLATE
 from tests.support import http
 from tests.support.auths import new_account, running_auth
 from tests.support.servers import Servers
+from tests.support.smsgate_calls import Caller
 from tests.support.smsgate_phones import Handset
 from tests.support.waiting import until
 
@@ -76,15 +77,20 @@ class World:
 
             await until(listening, "the phone listens")
             if unlimited:
-                await self.unlimited(phone)
+                await self.budget(device_of(phone), per_minute=0, per_hour=0, per_day=0)
             yield app
 
-    async def unlimited(self, phone: Handset) -> None:
-        """Takes the budgets away that phones of this kind begin with."""
-        await self.ask.ask(
-            registry.DISPATCHER_BUDGET_SET,
-            SetBudget(account=self.account.account, device=device_of(phone), per_minute=0, per_hour=0, per_day=0),
-        )
+    async def caller(self, *, limited: bool = False) -> Caller:
+        """A registered phone that does nothing by itself, without budgets unless told otherwise."""
+        phone = await Caller(self.url, await self.key()).register()
+        if not limited:
+            await self.budget(phone.device, per_minute=0, per_hour=0, per_day=0)
+        return phone
+
+    async def budget(self, device: str, **limits: int) -> None:
+        """Says what a phone's SIMs may send."""
+        wish = SetBudget(account=self.account.account, device=device, **limits)  # type: ignore[arg-type]
+        await self.ask.ask(registry.DISPATCHER_BUDGET_SET, wish)
 
     async def send(self, text: str, to: str = "+15551230000", **more: object) -> str:
         """Sends a text as a client does, and returns its guid."""
@@ -105,6 +111,11 @@ class World:
             return (await self.story(guid)).state
         except NotFound:
             return ""
+
+    async def ready(self, *guids: str) -> None:
+        """Waits until a phone that asks now would be given these."""
+        for guid in guids:
+            await self.becomes(guid, "queued")
 
     async def pass_time(self, seconds: int) -> None:
         """As if all that phones hold had been taken earlier."""

@@ -102,7 +102,7 @@ def test_an_answer_that_crosses_the_loss_of_the_connection_is_not_used() -> None
 
 def test_a_job_past_its_time_is_neither_kept_nor_taken() -> None:
     desk = Desk((1,))
-    stale, fresh = new_job(1, valid_s=-600), new_job(1, valid_s=600)
+    stale, fresh = new_job(1, valid_s=-86_400), new_job(1, valid_s=86_400)
     assert desk.offer(stale, None, NOW) == "ignored"
     assert desk.offer(fresh, None, NOW) == "held"
     assert desk.to_take(fresh.valid_until_ms) == []

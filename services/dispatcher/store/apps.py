@@ -1,6 +1,5 @@
-"""Phones of the app's protocol: their pulls, their streams' sessions, and what they let be known of themselves."""
+"""Phones of the app's protocol: what they are, their pulls, and the sessions of their streams."""
 
-import datetime as dt
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,22 +8,21 @@ from services.dispatcher.store.accounts import LEAST_PRIORITY, NOTHING_MAY_GO
 from services.dispatcher.store.phones import APP_PROTOCOLS
 from services.dispatcher.store.roster import LEAST_SENDS, PACE_FADES_S
 from shared.contracts.phone import Sim
-from shared.contracts.rpc.apps import AppFacts, AppSign
 from shared.db.pool import Pool
-from shared.model.ids import parse_attempt_id
 
 AGAIN_AFTER_S = 300
-"""A taken message without any report is listed again after this many seconds: its list may not have arrived."""
+"""A taken message without any report is listed again after this many seconds: its list may not have arrived.
+
+At once where it was taken before the phone opened its stream: the app gives up a call for its list when it opens one.
+"""
 
 AGAIN_UNTIL_S = 86_400
 """And no longer than this after its taking, far below the time for which the app is told to remember ids."""
 
 MAX_AGAIN = 10
+MAX_AT_ONCE = 50
 MAX_CANCELS = 50
-"""Most taken messages in one list that are listed again, and that are asked back."""
-
-SUSPECT_S = 60
-"""A text that expires on its phone within this many seconds of the taking was not too old: the clock is wrong."""
+"""Most taken messages in one list that are listed again after their time, at once, and that are asked back."""
 
 
 class Arrived(NamedTuple):
@@ -67,8 +65,13 @@ class Apps:
         )
         return Arrived(*row) if row else None
 
-    async def listed(self, account: int, device: str, fresh: Sequence[tuple[bytes, int]]) -> list[Listed]:
-        """What its list holds: what it has just taken, in that order, then what is wished back or listed again."""
+    async def listed(
+        self, account: int, device: str, fresh: Sequence[tuple[bytes, int]], lost: Sequence[tuple[bytes, int]] = ()
+    ) -> list[Listed]:
+        """What its list holds: what it has just taken, in that order, then what is wished back or listed again.
+
+        `lost`: taken before, and surely not arrived.
+        """
         rows = await self._pool.fetch(
             _LISTED,
             account,
@@ -79,6 +82,9 @@ class Apps:
             AGAIN_UNTIL_S,
             MAX_AGAIN,
             MAX_CANCELS,
+            [message for message, _ in lost],
+            [number for _, number in lost],
+            MAX_AT_ONCE,
         )
         return [Listed(*row) for row in rows]
 
@@ -105,45 +111,6 @@ class Apps:
             is not None
         )
 
-    async def note(self, signs: Sequence[AppSign]) -> None:
-        """Keeps signs of life; those of unknown phones are passed over."""
-        ordered = sorted(signs, key=lambda sign: sign.device)
-        heard = [(*parsed, s) for s in signs for text in s.heard if (parsed := parse_attempt_id(text))]
-        expired = [(*parsed, s) for s in signs for text in s.expired if (parsed := parse_attempt_id(text))]
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(
-                _NOTE,
-                [sign.account for sign in ordered],
-                [sign.device for sign in ordered],
-                [_utc(sign.seen_at) for sign in ordered],
-                [_utc(sign.hooked_at) for sign in ordered],
-                [sign.signed for sign in ordered],
-                [sign.unsigned for sign in ordered],
-                [sign.clock_off_s for sign in ordered],
-                [sign.status for sign in ordered],
-                [sign.battery for sign in ordered],
-                [sign.failed_texts for sign in ordered],
-                [_utc(sign.health_at) for sign in ordered],
-            )
-            for statement, found in ((_HEARD, heard), (_EXPIRED, expired)):
-                if found:
-                    await connection.execute(
-                        statement,
-                        [message for message, _, _ in found],
-                        [number for _, number, _ in found],
-                        [sign.account for _, _, sign in found],
-                        [sign.device for _, _, sign in found],
-                        [_utc(sign.seen_at) for _, _, sign in found],
-                    )
-
-    async def of_account(self, account: int) -> list[AppFacts]:
-        """What the account's phones of this kind let be known, by phone."""
-        return [AppFacts(**dict(row)) for row in await self._pool.fetch(_OF_ACCOUNT, account)]
-
-
-def _utc(seconds: float | None) -> dt.datetime | None:
-    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
-
 
 # A pull without a stream leaves `renewed_at` as it is: the phone may lease, and nobody counts on it to be woken.
 _ARRIVE = """
@@ -167,7 +134,7 @@ _LISTED = f"""
 with clock as (
     select now() as time
 ), phone as (
-    select d.id, d.journal,
+    select d.id, d.journal, d.session,
         case when d.approved and d.paused_at is null then {LEAST_PRIORITY} else {NOTHING_MAY_GO} end as least_priority,
         (select count(*) = 1 and bool_and(number is null and carrier is null) from sims s where s.device_id = d.id)
             as nameless_sim
@@ -175,12 +142,14 @@ with clock as (
     where d.id = $2 and d.account_id = $1
 ), held as (
     select w.*, f.place, w.cancel_wished_at is not null as cancel,
-        w.prio >= p.least_priority and w.taken_at < now() - make_interval(secs => $5)
-            and (w.heard_at is null or w.heard_at < w.taken_at) as again
+        w.prio >= p.least_priority and (w.heard_at is null or w.heard_at < w.taken_at) as unheard,
+        w.session <> p.session or l.attempt is not null as at_once
     from work w join phone p on p.id = w.holder
     join attempts a on a.message_id = w.message_id and a.number = w.attempt and a.journal = p.journal
     left join unnest($3::bytea[], $4::smallint[]) with ordinality as f (message_id, attempt, place)
         on f.message_id = w.message_id and f.attempt = w.attempt
+    left join unnest($9::bytea[], $10::smallint[]) as l (message_id, attempt)
+        on l.message_id = w.message_id and l.attempt = w.attempt
     where w.account_id = $1 and w.state = 'taken' and w.valid_until > now()
         and w.taken_at > now() - make_interval(secs => $6)
 ), listed as (
@@ -188,7 +157,18 @@ with clock as (
     union all
     (select * from held where place is null and cancel order by cancel_wished_at, tag limit $8)
     union all
-    (select * from held where place is null and not cancel and again order by taken_at, tag limit $7)
+    (select * from held where place is null and not cancel and unheard and at_once order by taken_at, tag limit $11)
+    union all
+    (
+        select * from held
+        where place is null and not cancel and unheard and not at_once and taken_at < now() - make_interval(secs => $5)
+        order by taken_at, tag limit $7
+    )
+), repeated as (
+    select w.message_id from work w join listed l using (message_id) where l.at_once order by message_id for update of w
+), noted as (
+    update work w set session = p.session from repeated r cross join phone p
+    where w.message_id = r.message_id and w.state = 'taken'
 )
 select l.message_id, l.attempt, case when p.nameless_sim then null else l.sim end as sim, m.recipient, m.text,
     extract(epoch from m.valid_until)::float8 as valid_until, m.priority, l.cancel
@@ -220,78 +200,4 @@ with phone as (
     on conflict do nothing
 )
 select id from phone
-"""
-
-_NOTE = """
-with told as (
-    select * from unnest(
-        $1::bigint[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::boolean[], $6::boolean[], $7::int[],
-        $8::text[], $9::smallint[], $10::int[], $11::timestamptz[]
-    ) as t (
-        account_id, device_id, seen_at, hooked_at, signed, unsigned, clock_off_s,
-        status, battery, failed_texts, health_at
-    )
-), known as (
-    select d.id from devices d join told t on t.device_id = d.id and t.account_id = d.account_id
-    where d.deleted_at is null
-    order by d.id for update of d
-), seen as (
-    update devices d set last_seen_at = greatest(d.last_seen_at, t.seen_at)
-    from told t join known k on k.id = t.device_id where d.id = k.id
-)
-insert into apps as a (
-    device_id, hooked_at, signed_at, unsigned_at, clock_off_s, status, battery, failed_texts, health_at
-)
-select device_id, hooked_at, case when signed then seen_at end, case when unsigned then seen_at end, clock_off_s,
-    status, battery, failed_texts, health_at
-from told join known on known.id = device_id
-order by device_id
-on conflict (device_id) do update set
-    hooked_at = coalesce(excluded.hooked_at, a.hooked_at),
-    signed_at = coalesce(a.signed_at, excluded.signed_at),
-    unsigned_at = coalesce(excluded.unsigned_at, a.unsigned_at),
-    clock_off_s = coalesce(excluded.clock_off_s, a.clock_off_s),
-    status = case when excluded.health_at is null then a.status else excluded.status end,
-    battery = case when excluded.health_at is null then a.battery else excluded.battery end,
-    failed_texts = case when excluded.health_at is null then a.failed_texts else excluded.failed_texts end,
-    health_at = coalesce(excluded.health_at, a.health_at)
-"""
-
-_TOLD_OF = """
-    select * from unnest($1::bytea[], $2::smallint[], $3::bigint[], $4::text[], $5::timestamptz[])
-    as t (message_id, number, account_id, device_id, seen_at)
-"""
-
-_HEARD = f"""
-with told as (
-    {_TOLD_OF}
-), mine as (
-    select w.message_id, t.seen_at from work w join told t on t.message_id = w.message_id and t.number = w.attempt
-    where w.holder = t.device_id and w.account_id = t.account_id and w.state = 'taken'
-    order by w.message_id for update of w
-)
-update work w set heard_at = m.seen_at from mine m where w.message_id = m.message_id
-"""
-
-_EXPIRED = f"""
-with told as (
-    {_TOLD_OF}
-), suspect as (
-    select a.device_id, max(t.seen_at) as seen_at
-    from attempts a join told t on t.message_id = a.message_id and t.number = a.number
-    where a.device_id = t.device_id and a.account_id = t.account_id
-        and a.taken_at > t.seen_at - make_interval(secs => {SUSPECT_S})
-    group by a.device_id
-)
-update apps a set clock_doubted_at = s.seen_at from suspect s where a.device_id = s.device_id
-"""
-
-_OF_ACCOUNT = """
-select p.device_id as device, p.status, p.battery, p.failed_texts, p.signed_at is not null as signed, p.clock_off_s,
-    extract(epoch from p.health_at)::float8 as health_at, extract(epoch from p.hooked_at)::float8 as hooked_at,
-    extract(epoch from p.unsigned_at)::float8 as unsigned_at,
-    extract(epoch from p.clock_doubted_at)::float8 as clock_doubted_at
-from apps p join devices d on d.id = p.device_id
-where d.account_id = $1 and d.deleted_at is null
-order by 1
 """

@@ -79,12 +79,16 @@ class Connections:
         if other is not None:
             other.end(_replaced())
 
-    async def remove(self, connection: Connection) -> None:
-        """Lets go of a connection that has ended; the dispatcher gives its untaken jobs to others."""
+    def forget(self, connection: Connection) -> None:
+        """Lets go of a connection that has ended; its session ends by itself when nobody renews it."""
         if self._of.get(connection.device) is connection:
             del self._of[connection.device]
             if not self._of:
                 self._empty.set()
+
+    async def remove(self, connection: Connection) -> None:
+        """Lets go of a connection that has ended; the dispatcher gives its untaken jobs to others."""
+        self.forget(connection)
         question = CloseSession(account=connection.account, device=connection.device, session=connection.session)
         async with self._closing:
             try:

@@ -6,6 +6,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from services.gateway.metrics import BYES, FRAMES
 from services.gateway.phones.farewell import Farewell
 from shared.contracts import phone
 
@@ -26,6 +27,10 @@ class _AnyFrame(msgspec.Struct):
 
 _decode_any = msgspec.json.Decoder(_AnyFrame).decode
 _KNOWN_TYPES: Final = frozenset(str(kind.__struct_config__.tag) for kind in get_args(phone.FromPhone))
+
+_HEARD: Final = {kind: FRAMES.labels(kind.__struct_config__.tag, "in") for kind in get_args(phone.FromPhone)}
+_SAID: Final = {kind: FRAMES.labels(kind.__struct_config__.tag, "out") for kind in get_args(phone.FromGateway)}
+_NOT_UNDERSTOOD: Final = FRAMES.labels("unknown", "in")
 
 
 class Gone(Exception):
@@ -60,13 +65,18 @@ class Wire:
         try:
             frame: phone.FromPhone = _decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            _NOT_UNDERSTOOD.inc()
             if _is_of_unknown_type(text):
                 return None
             raise Farewell("bad_frame", f"This is no frame of version {phone.VERSION}: {error}") from error
+        _HEARD[type(frame)].inc()
         return frame
 
     async def send(self, frame: phone.Frame) -> None:
         """Sends one frame. Raises Gone when it does not leave."""
+        _SAID[type(frame)].inc()
+        if isinstance(frame, phone.Bye):
+            BYES.labels(frame.code).inc()
         await self._within(SEND_S, {"type": "websocket.send", "text": _encode(frame).decode()})
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 Litestar's own handler layers cost more than the work of accepting a message, so these routes are mounted below them.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from services.gateway.callers import Callers
 from services.gateway.dialects.smsmobile.errors import answer_to
 from services.gateway.dialects.smsmobile.parameters import Parameters, parse_body, parse_pairs
 from services.gateway.errors import MethodNotAllowed, MissingScope
+from services.gateway.measured import NO_ANSWER, Meter
 from shared.contracts.rpc.auth import Verdict
 from shared.errors import SmsFleetError
 
@@ -48,7 +50,14 @@ class Endpoint:
     """Serves one route: GET and POST, parameters from everywhere, errors in the documented shape."""
 
     def __init__(
-        self, callers: Callers, work: Work, *, scope: str, lists: bool = False, always_200: bool = False
+        self,
+        callers: Callers,
+        work: Work,
+        meter: Meter,
+        *,
+        scope: str,
+        lists: bool = False,
+        always_200: bool = False,
     ) -> None:
         """`scope` is what the key must allow; `lists`: the answer holds a list, so its errors hold an empty one.
 
@@ -56,6 +65,7 @@ class Endpoint:
         """
         self._callers = callers
         self._work = work
+        self._meter = meter
         self.scope = scope
         self._lists = lists
         self._always_200 = always_200
@@ -66,17 +76,20 @@ class Endpoint:
             await send({"type": "websocket.close", "code": 1000})
             return
         after = None
+        began = time.perf_counter()
         try:
             body, after = await self._answer(scope, receive)
             length = (b"content-length", str(len(body)).encode())
             answer = Reply(200, [JSON_TYPE, length], body)
         except Gone:
+            self._meter.count(scope["method"], NO_ANSWER, 0)
             return
         except SmsFleetError as error:
             answer = self._refusal(error)
         except Exception as error:
             log.exception("request failed", path=scope["path"])
             answer = self._refusal(error)
+        self._meter.count(scope["method"], answer.status, time.perf_counter() - began)
         await respond(send, answer)
         if after is not None:
             try:

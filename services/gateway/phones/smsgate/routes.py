@@ -42,6 +42,8 @@ log = structlog.get_logger()
 PREFIXES: Final = ("/mobile/v1", "/api/mobile/v1")
 TIMEOUT_S: Final = 5.0
 UNSUBSCRIBE_S: Final = 2.0
+MAX_LOST: Final = 1000
+"""Phones whose lost lists are remembered; those of others are listed again after their time."""
 
 
 class Asked(NamedTuple):
@@ -80,6 +82,7 @@ class AppRoutes:
         """`means.seen` hears the account and device of each phone that registers."""
         self._door = door
         self._means = means
+        self._lost: dict[str, list[str]] = {}
         self._routes: dict[str, dict[str, Callable[[Asked], Awaitable[Reply]]]] = {
             "device": {"POST": self._register, "PATCH": self._update, "GET": self._show},
             "message": {"GET": self._pull, "PATCH": self._report},
@@ -155,21 +158,31 @@ class AppRoutes:
 
     async def _pull(self, asked: Asked) -> Reply:
         owner = await self._owner(asked)
-        question = PullWork(account=owner.account, device=owner.device)
-        stream = self._means.streams.of(owner.device)
-        fresh = 0
-        if stream is not None:
-            stream.list_begins()
+        question = PullWork(account=owner.account, device=owner.device, lost=self._lost.pop(owner.device, []))
+        streams, fresh = self._means.streams, 0
+        streams.list_begins(owner.device)
+        hanging_up = asyncio.ensure_future(_hung_up(asked.receive))
         try:
             pulled = await self._means.rpc.ask(DISPATCHER_APP_PULL, question, TIMEOUT_S)
             fresh = pulled.fresh
+            if hanging_up.done() and pulled.jobs:
+                self._lose(owner.device, [job.attempt for job in pulled.jobs])
+                raise Gone
         finally:
-            if stream is not None:
-                stream.list_ends(fresh)
-        if stream is None:
+            hanging_up.cancel()
+            streams.list_ends(owner.device, fresh)
+        if streams.of(owner.device) is None:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await self._means.client.publish(pulled_subject(owner.device), str(fresh).encode())
         return answer(200, [wire.message(job) for job in pulled.jobs])
+
+    def _lose(self, device: str, attempts: list[str]) -> None:
+        """The phone has given up the call for this list, as it does whenever it is woken meanwhile: it asks again."""
+        while len(self._lost) >= MAX_LOST:
+            del self._lost[next(iter(self._lost))]
+        self._lost[device] = attempts
+        if (stream := self._means.streams.of(device)) is not None:
+            stream.wake()
 
     async def _report(self, asked: Asked) -> Reply:
         """On JetStream's disk before the answer; ids that are not ours are accepted and passed over."""
@@ -213,11 +226,16 @@ class AppRoutes:
                 raise Unavailable(farewell.bye.message) from farewell
             with means.streams.held(stream):
                 async with _listening(means.client, stream):
+                    await means.streams.pause(owner.device)
                     log.info("app connected", device=owner.device, session=stream.session)
                     await stream.run(asked.receive, send)
         finally:
             log.info("app gone", device=owner.device, session=stream.session)
-            await means.connections.remove(stream)
+            # Nothing is leased to it, and thousands of sessions at once are not closed in the time that is left.
+            if means.streams.draining:
+                means.connections.forget(stream)
+            else:
+                await means.connections.remove(stream)
 
 
 @contextlib.asynccontextmanager
@@ -246,6 +264,11 @@ async def _listening(client: Client, stream: Stream) -> AsyncIterator[None]:
                 await hearing.unsubscribe()
         except (nats.errors.Error, OSError, TimeoutError) as error:
             log.debug("not unsubscribed", error=repr(error))
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _not_offered(_: Asked) -> Reply:

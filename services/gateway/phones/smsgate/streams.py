@@ -18,7 +18,13 @@ log = structlog.get_logger()
 
 KEEPALIVE_S: Final = 25.0
 WAKE_GAP_S: Final = 1.0
-"""Between two wakes, and between a list and the next wake: each wake makes the app give up the call under way."""
+"""Between two wakes: each makes the app give up the call for its list that is under way."""
+
+LIST_GAP_S: Final = 0.3
+"""Between a list and the next wake, so that it has arrived."""
+
+MOST_PAUSES: Final = 10
+"""A stream opens after at most so many of these pauses."""
 
 LONGEST_GAP_S: Final = 15.0
 """The same after wakes that nobody heard or that were for nothing: doubled each time, up to this."""
@@ -41,6 +47,7 @@ MAX_DRAIN_PAUSE_S: Final = 0.05
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
+    (b"connection", b"close"),
     # nginx holds events back otherwise.
     (b"x-accel-buffering", b"no"),
 ]
@@ -57,6 +64,7 @@ class Stream:
         "_farewell",
         "_gap_s",
         "_heard_at",
+        "_last_wake_at",
         "_lists",
         "_monotonic",
         "_next_wake_at",
@@ -81,6 +89,7 @@ class Stream:
         self._lists = 0
         self._gap_s = WAKE_GAP_S
         self._waked_at: float | None = None
+        self._last_wake_at = float("-inf")
         self._next_wake_at = self._written_at = self._heard_at = monotonic()
 
     def wake(self) -> None:
@@ -110,8 +119,10 @@ class Stream:
         self._lists = max(0, self._lists - 1)
         if fresh or self._waked_at is None:
             self._gap_s = WAKE_GAP_S
+            self._next_wake_at = max(self._last_wake_at + WAKE_GAP_S, now + LIST_GAP_S)
+        else:
+            self._next_wake_at = now + self._gap_s
         self._waked_at = None
-        self._next_wake_at = now + self._gap_s
         self._bell.ring()
 
     async def run(self, receive: Receive, send: Send) -> None:
@@ -142,6 +153,7 @@ class Stream:
             if now - self._next_wake_at > FORGIVEN_S:
                 self._gap_s = WAKE_GAP_S
             self._wanted = False
+            self._last_wake_at = now
             self._waked_at = now if self._waked_at is None else self._waked_at
             self._next_wake_at = now + self._gap_s
             self._gap_s = min(self._gap_s * 2, LONGEST_GAP_S)
@@ -178,11 +190,17 @@ class Streams:
     def __init__(self) -> None:
         """None is open."""
         self._of: dict[str, Stream] = {}
+        self._listing: dict[str, int] = {}
         self._draining = False
 
     def __len__(self) -> int:
         """How many are open."""
         return len(self._of)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the gateway is stopping."""
+        return self._draining
 
     def check_open(self) -> None:
         """Raises Unavailable while the gateway is stopping: another replica takes the phone."""
@@ -202,6 +220,30 @@ class Streams:
     def of(self, device: str) -> Stream | None:
         """The phone's stream, where it is open here."""
         return self._of.get(device)
+
+    def list_begins(self, device: str) -> None:
+        """The phone has asked for its list here; every beginning has its end."""
+        self._listing[device] = self._listing.get(device, 0) + 1
+        if stream := self._of.get(device):
+            stream.list_begins()
+
+    def list_ends(self, device: str, fresh: int) -> None:
+        """It has it, with so many new messages."""
+        self._listing[device] -= 1
+        if not self._listing[device]:
+            del self._listing[device]
+        if stream := self._of.get(device):
+            stream.list_ends(fresh)
+
+    async def pause(self, device: str) -> None:
+        """Returns when the phone's call for its list, with which the app starts, has had time to be answered.
+
+        The app asks again as soon as its stream is open, and gives up the call that is under way then.
+        """
+        for _ in range(MOST_PAUSES):
+            await asyncio.sleep(LIST_GAP_S)
+            if device not in self._listing:
+                return
 
     async def drain(self, window_s: float) -> None:
         """Ends all streams, spread over so many seconds: the app comes back 5 s later, to the second."""
