@@ -47,9 +47,9 @@ async def test_every_route_declares_what_it_needs(
     made: list[tuple[Litestar, Any]] = []
 
     class Noting(Measured):
-        def __init__(self, app: Litestar, endpoints: Any) -> None:
+        def __init__(self, app: Litestar, endpoints: Any, mounts: Any) -> None:
             made.append((app, endpoints))
-            super().__init__(app, endpoints)
+            super().__init__(app, endpoints, mounts)
 
     monkeypatch.setattr(gateway_app, "Measured", Noting)
     async with running_gateway(settings, nats_client):
