@@ -9,6 +9,8 @@ BIN := .venv/bin
 SOURCES := services shared agent deploy tests benchmarks examples
 UV := .venv/bootstrap/bin/uv
 PYTEST := $(BIN)/python -m pytest
+# A file stays on one worker: its tests share the system that they started.
+PYTEST_ALL = $(PYTEST) -n 2 --dist loadfile --ignore=tests/chaos --ignore=tests/interop --ignore=tests/manifests
 IF_INSTALLED = [ -x $(BIN)/smsfleet ] || { echo "SMSFleet is not installed here: make up"; exit 1; };
 
 .DEFAULT_GOAL := help
@@ -30,13 +32,13 @@ logs: ## Show what the processes logged lately
 	@$(IF_INSTALLED) $(BIN)/smsfleet logs
 
 test: lint types ## Everything that proves it and needs only Python
-	SMSFLEET_TEST_SCALE=$(SCALE) $(PYTEST) --ignore=tests/chaos --ignore=tests/interop --ignore=tests/manifests
+	SMSFLEET_TEST_SCALE=$(SCALE) $(PYTEST_ALL)
 
 test-more: developing ## The other groups, at small counts
 	$(BIN)/python -m tests.groups small
 
 test-all: lint types ## Every group, at its full counts
-	SMSFLEET_TEST_SCALE=full $(PYTEST) --ignore=tests/chaos --ignore=tests/interop --ignore=tests/manifests
+	SMSFLEET_TEST_SCALE=full $(PYTEST_ALL)
 	$(BIN)/python -m tests.groups full
 
 chaos: developing ## Cut links, killed and stopped processes, at full counts

@@ -49,8 +49,6 @@ POOL_SIZE = 6
 PASSWORD_HASHER = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 """64 MiB and three passes (RFC 9106, 4: the second recommended option)."""
 
-FLUSH_S = 10
-
 REPEAT_S = 0.5
 """How often each replica tells its epoch."""
 
@@ -130,8 +128,6 @@ async def open_service(
         metrics.BEHIND.set_function(lambda: auth.directory.behind)
         metrics.READ_AGE.set_function(auth.directory.read_age_s)
         async with running_broker(auth.broker) as connection:
-            # Ready means that the server knows every subscription, not that they are on their way.
-            await connection.flush(FLUSH_S)
             service.tasks.start("follow", auth.directory.follow())
             service.tasks.every("repeat", REPEAT_S, auth.directory.repeat)
             auth.sweeper.start(service.tasks)

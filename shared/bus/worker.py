@@ -49,6 +49,8 @@ async def running_broker(broker: NatsBroker, *, patience_s: float = 15.0) -> Asy
     try:
         async with asyncio.timeout(patience_s):
             await broker.start()
+            # Ready means that the server knows every subscription, not that they are on their way.
+            await broker.connection.flush()
     except Exception as error:
         raise Startup(f"NATS does not let the subscribers start: {error!r}") from error
     try:

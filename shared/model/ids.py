@@ -90,5 +90,6 @@ def parse_attempt_id(text: str) -> tuple[MessageId, int] | None:
 
 
 def new_device_id() -> DeviceId:
-    """A fresh device id with 126 random bits."""
-    return DeviceId("".join(secrets.choice(_DEVICE_ALPHABET) for _ in range(21)))
+    """A fresh device id with 125 random bits; a command would take one that begins with a dash for an option."""
+    first = secrets.choice(_DEVICE_ALPHABET.replace("-", ""))
+    return DeviceId(first + "".join(secrets.choice(_DEVICE_ALPHABET) for _ in range(20)))

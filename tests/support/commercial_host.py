@@ -78,7 +78,15 @@ async def _listening(serve: _Serve, tls: ssl.SSLContext | None = None) -> AsyncI
 async def _lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, port: int) -> None:
     """Passes bytes in both directions until both sides have ended."""
     there_reader, there_writer = await asyncio.open_connection(name, port)
-    await asyncio.gather(_pass(reader, there_writer), _pass(there_reader, writer))
+    try:
+        await asyncio.wait(
+            [asyncio.create_task(_pass(reader, there_writer)), asyncio.create_task(_pass(there_reader, writer))],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+    finally:
+        # A client that keeps its connection open would keep the other one open with it.
+        there_writer.transport.abort()
+        writer.transport.abort()
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
