@@ -35,8 +35,11 @@ from tests.support.system import System
 
 Json = dict[str, Any]
 
-NOT_HTTP_API = {"/openapi.json", "/docs", "/docs/{path:str}", "/docs/openapi.json", "/phone/v1/socket"}
-"""Routes that are no operations: the document itself in its forms, and the phones' WebSocket."""
+NOT_HTTP_API = {
+    *("/openapi.json", "/docs", "/docs/{path:str}", "/docs/openapi.json"),
+    *("/phone/v1/socket", "/mobile/v1", "/api/mobile/v1", "/device-in/v1"),
+}
+"""Routes that are no operations of programs: the document itself in its forms, and what phones speak."""
 
 CHECKS: list[CheckFunction] = [
     schemathesis.checks.not_a_server_error,
