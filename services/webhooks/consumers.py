@@ -31,6 +31,8 @@ class FanOut:
             return
         await self._events.keep(events)
         subscribers = await self._events.subscribers(list({event.account for event in events}))
+        if not subscribers:
+            return
         listening = {subscriber.account for subscriber in subscribers}
         told = await self._events.told([UUID(event.id) for event in events if event.account in listening])
         deliveries = deliveries_of(told, subscribers)
