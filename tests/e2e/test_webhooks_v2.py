@@ -1,10 +1,12 @@
 """V2 webhooks through the whole running system, judged by a receiver that was written from the contract alone."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from tests.support.manual import run_lines
 from tests.support.receiver import Receiver
+from tests.support.receivers import EXAMPLE_RECEIVERS, takes_a_real_delivery
 from tests.support.system import System
 from tests.support.v2_receiver import V2Receiver
 from tests.support.waiting import until
@@ -31,6 +33,11 @@ async def test_a_message_and_an_answer_arrive_signed(system: System) -> None:
     assert told["sms.received"]["data"]["message"] == "yes, somebody"
     assert told["sms.received"]["data"]["from"] == "+15551237777"
     assert {delivery.header("webhook-attempt") for delivery in receiver.deliveries} == {"1"}
+
+
+async def test_the_example_in_python_takes_a_delivery(system: System, tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLE_RECEIVERS / "python" / "receiver.py"), "PORT"]
+    await takes_a_real_delivery(command, tmp_path, system)
 
 
 def concerns(event: dict[str, Any], guid: str) -> bool:

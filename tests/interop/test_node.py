@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from services.webhooks.signing import new_secret, sign
-from tests.support.receivers import BODY, EXAMPLE_RECEIVERS, keeps_its_promises
+from tests.support.receivers import BODY, EXAMPLE_RECEIVERS, keeps_its_promises, takes_a_real_delivery
+from tests.support.system import System
+
+COMMAND = ["node", str(EXAMPLE_RECEIVERS / "node" / "receiver.mjs"), "PORT"]
 
 PACKAGES = {"standardwebhooks": "1.1.1", "svix": "2.5.0"}
 
@@ -59,4 +62,8 @@ def test_a_library_accepts_either_of_two_secrets_and_no_other(verifier: Path, li
 
 
 async def test_the_example_in_node(tmp_path: Path) -> None:
-    await keeps_its_promises(["node", str(EXAMPLE_RECEIVERS / "node" / "receiver.mjs"), "PORT"], tmp_path)
+    await keeps_its_promises(COMMAND, tmp_path)
+
+
+async def test_the_example_in_node_takes_a_delivery(system: System, tmp_path: Path) -> None:
+    await takes_a_real_delivery(COMMAND, tmp_path, system)

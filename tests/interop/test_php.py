@@ -2,8 +2,15 @@
 
 from pathlib import Path
 
-from tests.support.receivers import EXAMPLE_RECEIVERS, keeps_its_promises
+from tests.support.receivers import EXAMPLE_RECEIVERS, keeps_its_promises, takes_a_real_delivery
+from tests.support.system import System
+
+COMMAND = ["php", "-S", "127.0.0.1:PORT", str(EXAMPLE_RECEIVERS / "php" / "receiver.php")]
 
 
 async def test_the_example_in_php(tmp_path: Path) -> None:
-    await keeps_its_promises(["php", "-S", "127.0.0.1:PORT", str(EXAMPLE_RECEIVERS / "php" / "receiver.php")], tmp_path)
+    await keeps_its_promises(COMMAND, tmp_path)
+
+
+async def test_the_example_in_php_takes_a_delivery(system: System, tmp_path: Path) -> None:
+    await takes_a_real_delivery(COMMAND, tmp_path, system)

@@ -17,6 +17,7 @@ from services.webhooks.examples import EXAMPLES
 from services.webhooks.formats import v2_body
 from services.webhooks.signing import new_secret, sign
 from services.webhooks.targets import Guard
+from tests.support.system import System
 from tests.support.waiting import until
 
 EXAMPLE_RECEIVERS = Path(__file__).parents[2] / "examples" / "receivers"
@@ -92,6 +93,26 @@ async def keeps_its_promises(command: Sequence[str], folder: Path) -> None:
         await until(printed, "both events were printed")
         lines = [line for line in example.output.read_text().splitlines() if '"sms.received"' in line]
         assert [json.loads(line[line.index("{") :]) for line in lines] == [json.loads(BODY)] * 2
+
+
+async def takes_a_real_delivery(command: Sequence[str], folder: Path, system: System) -> None:
+    """A text that comes in at a phone of the running system arrives at the example, signed with its secret."""
+    secret, number = new_secret(), "+15551237778"
+    async with running(command, [secret], folder) as example:
+        wish = {"url": example.url, "format": "v2", "secret": secret, "filter": {"types": ["sms.received"]}}
+        headers = {"Authorization": f"Bearer {system.key}", "Content-Type": "application/json"}
+        made = await system.post("/v1/webhooks", json.dumps(wish).encode(), headers)
+        assert made.status == 201, made
+        try:
+            await system.cli("phone", "receive", "--from", number, "to the example")
+
+            async def printed() -> bool:
+                said = example.output.read_text()
+                return number in said and "to the example" in said
+
+            await until(printed, "the example printed the text")
+        finally:
+            await system.cli("webhook", "delete", made.json()["id"])
 
 
 async def _post(client: Client, url: str, id: str, at: int, signature: str, body: bytes) -> int | None:
