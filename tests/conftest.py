@@ -30,9 +30,11 @@ _connect = TcpTransport.connect
 
 async def _connect_anew(self: TcpTransport, *where: Any, **options: Any) -> None:
     # nats-py's next try leaves the connection of a failed one to the garbage collector, whose warning would fail
-    # whichever test happens to run then.
+    # whichever test happens to run then. Two tries can be under way at once.
+    fresh = TcpTransport()
+    await _connect(fresh, *where, **options)
     self.close()
-    await _connect(self, *where, **options)
+    vars(self).update(vars(fresh))
 
 
 TcpTransport.connect = _connect_anew  # type: ignore[method-assign]

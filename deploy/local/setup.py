@@ -79,15 +79,14 @@ async def _complete(home: Home, rpc: "RpcClient") -> None:
 
 @contextlib.asynccontextmanager
 async def _nats(url: str, nkey: Mapping[str, str], role: str) -> "AsyncIterator[Client]":
-    import nats
-
+    from shared.bus.connection import opened
     from shared.contracts.registry import inbox_prefix
 
     async def ignore(_: Exception) -> None:
         return None
 
     try:
-        client = await nats.connect(
+        client = await opened(
             url,
             name="smsfleet",
             inbox_prefix=inbox_prefix(role),

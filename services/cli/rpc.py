@@ -127,6 +127,7 @@ async def _connected() -> "AsyncIterator[Client]":
     from deploy.local.errors import LocalError, NotRunning
     from deploy.local.paths import home_from_environment
     from deploy.local.state import connections
+    from shared.bus.connection import opened
     from shared.contracts.registry import inbox_prefix
 
     home = home_from_environment()
@@ -142,7 +143,7 @@ async def _connected() -> "AsyncIterator[Client]":
 
     try:
         async with asyncio.timeout(CONNECT_S):
-            client = await nats.connect(
+            client = await opened(
                 known.nats_url,
                 name="smsfleet-cli",
                 inbox_prefix=inbox_prefix("cli"),

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-import nats
 import structlog
 from nats.aio.client import Client
 
@@ -62,6 +61,17 @@ def nkey(settings: ServiceSettings) -> dict[str, str]:
     return {"nkeys_seed": settings.nats_nkey_file} if settings.nats_nkey_file else {}
 
 
+async def opened(url: str, **options: Any) -> Client:
+    """A client of nats-py that is connected. Raises what its `connect` raises, but leaves no socket open then."""
+    client = Client()
+    try:
+        await client.connect(url, **options)
+    except BaseException:
+        await client.close()
+        raise
+    return client
+
+
 @contextlib.asynccontextmanager
 async def connected(
     settings: ServiceSettings, name: str, closed: OnEvent = _nothing, reconnected: OnEvent = _nothing
@@ -70,7 +80,7 @@ async def connected(
     options = connect_options(name, closed, reconnected)
     options |= nkey(settings)
     try:
-        client = await nats.connect(settings.nats_url, **options)
+        client = await opened(settings.nats_url, **options)
     except Exception as error:
         raise Startup(f"NATS does not answer at {_without_secrets(settings.nats_url)}: {error!r}") from error
     try:

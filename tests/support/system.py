@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import nats
 import nats.errors
 from nats.aio.client import Client
 
 from deploy.local import credentials
 from deploy.local.paths import Home
+from shared.bus.connection import opened
 from tests.support.counter import lines
 from tests.support.embedded import TESTS, admit_tests
 from tests.support.http import FORM, Response, ask, form, query
@@ -80,13 +80,13 @@ class System(Installation):
 
         async def admitted() -> bool:
             try:
-                await (await nats.connect(url, nkeys_seed=seed, connect_timeout=5, allow_reconnect=False)).close()
+                await (await opened(url, nkeys_seed=seed, connect_timeout=5, allow_reconnect=False)).close()
             except (nats.errors.Error, OSError):
                 return False
             return True
 
         await until(admitted, "NATS admits the tests")
-        return await nats.connect(url, nkeys_seed=seed, connect_timeout=5)
+        return await opened(url, nkeys_seed=seed, connect_timeout=5)
 
     async def cli(self, *words: str) -> Any:
         """What a command says as JSON; fails when the command fails."""
