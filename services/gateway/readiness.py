@@ -1,4 +1,4 @@
-"""What makes a gateway not ready although it runs: a wrong clock, and its own going."""
+"""What makes a gateway not ready although it runs: a wrong clock."""
 
 from collections.abc import Callable
 from typing import Final
@@ -33,15 +33,3 @@ class ClockWatch:
         if abs(self._offset_s) <= MAX_CLOCK_OFFSET_S:
             return "ok"
         return f"the clock is {self._offset_s:+.0f} s off the database's"
-
-
-class Going:
-    """Whether the gateway is on its way out: it takes no new connections, but ends what it has."""
-
-    def __init__(self) -> None:
-        """It stays for now."""
-        self.now = False
-
-    def state(self) -> str:
-        """A readiness check."""
-        return "stopping" if self.now else "ok"

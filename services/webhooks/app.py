@@ -61,9 +61,6 @@ def build(
     fan_out = FanOut(kept, deliverer.wake)
     events = consumer(fan_out, is_item_error)
     events.subscribe(broker)
-    answers = Answers(endpoints, guard, vault, post, deliverer.wake, system_clock)
-    for responder in responders(answers, Records(Deliveries(pool), replays), Pages(kept), is_surroundings_error):
-        responder.subscribe(broker)
     sweeper = Sweeper(
         Upkeep(pool),
         kept,
@@ -74,6 +71,10 @@ def build(
         events_days=settings.retention_events_days,
         attempts_days=settings.retention_attempts_days,
     )
+    answers = Answers(endpoints, guard, vault, post, deliverer.wake, system_clock)
+    records, pages = Records(Deliveries(pool), replays), Pages(kept)
+    for responder in responders(answers, records, pages, sweeper.told, is_surroundings_error):
+        responder.subscribe(broker)
     return Parts(broker, events, deliverer, partitions, sweeper)
 
 
@@ -106,4 +107,5 @@ async def open_service(
                 service.health.add("nats", lambda: "ok" if connection.is_connected else "not connected")
                 yield service
         finally:
+            await parts.deliverer.leave()
             await service.tasks.close()

@@ -85,6 +85,8 @@ class Deliverer:
         self._due = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
         self._posting = 0
+        self._leaving = False
+        self._claiming = asyncio.Lock()
         self._completions: Batcher[Completion, None] = Batcher(self._complete, fits=at_most(256), bound=bounds.held)
         self._reached_at = float("-inf")
 
@@ -93,12 +95,12 @@ class Deliverer:
         self._due.set()
 
     async def run(self) -> None:
-        """Claims and delivers until cancelled; then waits a little for what is under way."""
+        """Claims and delivers until cancelled; what did not end before is left to the end of its lease."""
         try:
             while True:
                 self._due.clear()
                 try:
-                    while await self._claim():
+                    while await self._claim_some():
                         pass
                 except Exception as error:
                     log.warning("claiming failed", error=repr(error)[:300])
@@ -107,7 +109,15 @@ class Deliverer:
                     async with asyncio.timeout(POLL_S):
                         await self._due.wait()
         finally:
-            await self._drain()
+            await self._give_up()
+
+    async def leave(self) -> None:
+        """Claims no more, and returns when what is under way has ended or had its time."""
+        self._leaving = True
+        async with self._claiming:
+            under_way = set(self._under_way)
+        if under_way:
+            await asyncio.wait(under_way, timeout=DRAIN_S)
 
     async def complete(self) -> None:
         """Writes results down until cancelled."""
@@ -122,8 +132,12 @@ class Deliverer:
         """How many posts are under way now."""
         return self._posting
 
-    async def _claim(self) -> bool:
+    async def _claim_some(self) -> bool:
         """Whether there may be more to claim at once."""
+        async with self._claiming:
+            return not self._leaving and await self._claim()
+
+    async def _claim(self) -> bool:
         free = min(self._bounds.in_flight - self._posting, self._bounds.held - len(self._under_way))
         if free < self._bounds.in_flight // CLAIM_PART:
             # The next ones to end will ask again: a claim of many costs hardly more than one of few.
@@ -139,10 +153,7 @@ class Deliverer:
             task.add_done_callback(self._ended)
         return bool(claimed)
 
-    async def _drain(self) -> None:
-        """What does not end in time is left to the end of its lease."""
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=DRAIN_S)
+    async def _give_up(self) -> None:
         left = list(self._under_way)
         for task in left:
             task.cancel()

@@ -109,7 +109,7 @@ class CallFacts:
     number: str
     called_at: datetime
     utc_offset_min: int
-    duration_s: float = 0
+    duration_s: int = 0
     name: str = ""
     device_id: str | None = None
 

@@ -4,7 +4,7 @@ import dataclasses
 import secrets
 import string
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import structlog
@@ -24,6 +24,7 @@ from shared.bus.rpc import Responder
 from shared.contracts import registry
 from shared.contracts.rpc import webhooks as contract
 from shared.contracts.rpc.answers import Done
+from shared.contracts.rpc.retention import AskRetention, Retention
 from shared.errors import NotFound
 from shared.runtime.clock import Clock
 from shared.security.vault import Vault
@@ -180,7 +181,11 @@ class Answers:
 
 
 def responders(
-    answers: Answers, records: Records, pages: Pages, is_surroundings_error: Callable[[Exception], bool]
+    answers: Answers,
+    records: Records,
+    pages: Pages,
+    retention: Callable[[AskRetention], Awaitable[Retention]],
+    is_surroundings_error: Callable[[Exception], bool],
 ) -> list[Responder[Any, Any]]:
     """A responder for each question of the registry that is webhooks'."""
     asked: list[tuple[registry.Rpc[Any, Any], Callable[[Any], Any]]] = [
@@ -198,6 +203,7 @@ def responders(
         (registry.WEBHOOKS_REPLAY_LIST, records.replays),
         (registry.WEBHOOKS_REPLAY_CANCEL, records.cancel),
         (registry.WEBHOOKS_EVENT_PAGE, pages.page),
+        (registry.WEBHOOKS_RETENTION, retention),
     ]
     return [Responder(question, answer, is_surroundings_error) for question, answer in asked]
 

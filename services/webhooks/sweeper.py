@@ -6,6 +6,7 @@ from services.webhooks.replaying import Replaying
 from services.webhooks.store.events import Events
 from services.webhooks.store.partitions import Partitions
 from services.webhooks.store.upkeep import Upkeep
+from shared.contracts.rpc.retention import AskRetention, Retention
 from shared.runtime.tasks import Tasks
 
 BATCH = 1000
@@ -47,6 +48,10 @@ class Sweeper:
         tasks.every("delivery retention", 60.0, self.forget_deliveries)
         tasks.every("partitions ahead", 3600.0, self._partitions.make_ahead)
         tasks.every("attempt retention", 600.0, self.remove_attempts)
+
+    async def told(self, _: AskRetention) -> Retention:
+        """How long this service keeps what."""
+        return Retention({"events": self._events_days, "attempts": self._attempts_days})
 
     async def look(self) -> None:
         """Sets the gauges."""

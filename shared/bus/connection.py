@@ -61,7 +61,12 @@ def nkey(settings: ServiceSettings) -> dict[str, str]:
     return {"nkeys_seed": settings.nats_nkey_file} if settings.nats_nkey_file else {}
 
 
-async def opened(url: str, **options: Any) -> Client:
+def servers(settings: ServiceSettings) -> list[str]:
+    """Where NATS is asked for first; the other servers of a cluster are heard of from there."""
+    return [each.strip() for each in settings.nats_url.split(",")]
+
+
+async def opened(url: str | list[str], **options: Any) -> Client:
     """A client of nats-py that is connected. Raises what its `connect` raises, but leaves no socket open then."""
     client = Client()
     try:
@@ -72,6 +77,13 @@ async def opened(url: str, **options: Any) -> Client:
     return client
 
 
+async def settled(client: Client) -> None:
+    """Returns when the server has taken in everything said before, such as subscriptions. Raises nats.errors.Error."""
+    # nats-py's ping overtakes what waits to be written; when its answer is there, that was written too.
+    await client.flush()
+    await client.flush()
+
+
 @contextlib.asynccontextmanager
 async def connected(
     settings: ServiceSettings, name: str, closed: OnEvent = _nothing, reconnected: OnEvent = _nothing
@@ -80,9 +92,10 @@ async def connected(
     options = connect_options(name, closed, reconnected)
     options |= nkey(settings)
     try:
-        client = await opened(settings.nats_url, **options)
+        client = await opened(servers(settings), **options)
     except Exception as error:
-        raise Startup(f"NATS does not answer at {_without_secrets(settings.nats_url)}: {error!r}") from error
+        where = ", ".join(map(_without_secrets, servers(settings)))
+        raise Startup(f"NATS does not answer at {where}: {error!r}") from error
     try:
         yield client
     finally:

@@ -21,6 +21,30 @@ ASKS: dict[str, tuple[Rpc[Any, Any], ...]] = {
         registry.AUTH_TOKEN_INTROSPECT,
         registry.AUTH_TOKEN_REVOKE,
         registry.AUTH_TRUST,
+        registry.AUTH_USER_CHECK,
+        registry.AUTH_USER_SIGN_OUT,
+        registry.AUTH_LINK_CREATE,
+        registry.AUTH_LINK_USE,
+        registry.AUTH_PASSWORD_CHANGE,
+        registry.AUTH_USER_CREATE,
+        registry.AUTH_USER_LIST,
+        registry.AUTH_USER_SET,
+        registry.AUTH_USER_SET_PASSWORD,
+        registry.AUTH_KEY_CREATE,
+        registry.AUTH_KEY_LIST,
+        registry.AUTH_KEY_ROTATE,
+        registry.AUTH_KEY_REVOKE,
+        registry.AUTH_CLIENT_CREATE,
+        registry.AUTH_CLIENT_LIST,
+        registry.AUTH_CLIENT_ROTATE,
+        registry.AUTH_CLIENT_REVOKE,
+        registry.AUTH_DEVICE_REVOKE,
+        registry.AUTH_ENROLMENT_CREATE,
+        registry.AUTH_ENROLMENT_LIST,
+        registry.AUTH_ENROLMENT_REVOKE,
+        registry.AUTH_ACCOUNT_SHOW,
+        registry.AUTH_SETTINGS_SET,
+        registry.AUTH_AUDIT_PAGE,
         registry.DISPATCHER_HELLO,
         registry.DISPATCHER_LEASE,
         registry.DISPATCHER_TAKE,
@@ -29,11 +53,20 @@ ASKS: dict[str, tuple[Rpc[Any, Any], ...]] = {
         registry.DISPATCHER_APP_UPDATE,
         registry.DISPATCHER_APP_ATTACH,
         registry.DISPATCHER_APP_PULL,
+        registry.DISPATCHER_APP_LOSE,
         registry.DISPATCHER_APP_SIGNS,
+        registry.DISPATCHER_DEVICE_LIST,
+        registry.DISPATCHER_DEVICE_CHANGE,
+        registry.DISPATCHER_DEVICE_REMOVE,
+        registry.DISPATCHER_BUDGET_SET,
+        registry.DISPATCHER_ATTENTION,
+        registry.DISPATCHER_MESSAGE_SHOW,
         registry.DISPATCHER_CANCEL,
         registry.DISPATCHER_RESEND,
         registry.DISPATCHER_DELETE,
         registry.DISPATCHER_MARK_READ,
+        registry.DISPATCHER_MARK_SEEN,
+        registry.DISPATCHER_RETENTION,
         registry.WEBHOOKS_ENDPOINT_CREATE,
         registry.WEBHOOKS_ENDPOINT_LIST,
         registry.WEBHOOKS_ENDPOINT_UPDATE,
@@ -48,6 +81,7 @@ ASKS: dict[str, tuple[Rpc[Any, Any], ...]] = {
         registry.WEBHOOKS_REPLAY_LIST,
         registry.WEBHOOKS_REPLAY_CANCEL,
         registry.WEBHOOKS_EVENT_PAGE,
+        registry.WEBHOOKS_RETENTION,
     ),
 }
 """Which questions a service asks; the operator asks all. A test compares it with the services' code."""
@@ -60,14 +94,14 @@ FILLS: dict[str, tuple[Stream, ...]] = {
 """Which streams a service publishes to."""
 
 TELLS: dict[str, tuple[str, ...]] = {
-    "gateway": (registry.ALL_PULLS,),
-    "dispatcher": (registry.ALL_WAKES, registry.ALL_ASK_BACKS),
+    "gateway": (registry.ALL_ASKED, registry.ALL_PULLS, registry.ALL_LOST, registry.ALL_SPOKEN),
+    "dispatcher": (registry.ALL_WAKES, registry.ALL_ASK_BACKS, registry.ALL_SETTINGS, registry.ALL_LIVE),
     "auth": tuple(registry.BROADCASTS),
 }
 """What a service says on core NATS to whoever listens."""
 
 HEARS: dict[str, tuple[str, ...]] = {
-    "gateway": (registry.ALL_SUBJECTS, *registry.BROADCASTS),
+    "gateway": (registry.ALL_SUBJECTS, registry.ALL_LIVE, *registry.BROADCASTS),
     "auth": tuple(registry.BROADCASTS),
 }
 """What a service listens to on core NATS."""

@@ -3,19 +3,28 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from faststream import AckPolicy, FastStream
 from faststream.nats import NatsBroker, NatsMessage
 from faststream.nats.security import NatsNKey
+from faststream.nats.subscriber.usecases import ConcurrentCoreSubscriber, CoreSubscriber, PullStreamSubscriber
 from faststream.specification.asyncapi import AsyncAPI
 from nats.aio.client import Client
+from nats.js import JetStreamContext
 
-from shared.bus.connection import OnEvent, connect_options
+from shared.bus.connection import OnEvent, connect_options, servers, settled
 from shared.contracts.registry import BROADCASTS, DURABLES, contracts
 from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
+
+FINISH_S: Final = 10.0
+"""How long subscribers may take to do what they were given before the stop, in seconds."""
+
+BEGUN_S: Final = 0.005
+FETCHED_S: Final = 0.1
+"""How long the end of a fetch is waited for, in seconds: one that lasts longer has got nothing."""
 
 
 def worker_broker(settings: ServiceSettings, name: str, closed: OnEvent) -> NatsBroker:
@@ -30,7 +39,7 @@ def worker_broker(settings: ServiceSettings, name: str, closed: OnEvent) -> Nats
     elif settings.nats_nkey_file:
         security = NatsNKey(settings.nats_nkey_file)
     return NatsBroker(
-        settings.nats_url,
+        servers(settings),
         ack_policy=AckPolicy.MANUAL,
         apply_types=False,
         logger=None,
@@ -42,7 +51,7 @@ def worker_broker(settings: ServiceSettings, name: str, closed: OnEvent) -> Nats
 
 @contextlib.asynccontextmanager
 async def running_broker(broker: NatsBroker, *, patience_s: float = 15.0) -> AsyncIterator[Client]:
-    """The broker's connection while its subscribers run; at the end they finish what they are doing.
+    """The broker's connection while its subscribers run; at the end they finish what they were given.
 
     Raises Startup when NATS does not let us in within `patience_s` seconds.
     """
@@ -50,15 +59,66 @@ async def running_broker(broker: NatsBroker, *, patience_s: float = 15.0) -> Asy
         async with asyncio.timeout(patience_s):
             await broker.start()
             # Ready means that the server knows every subscription, not that they are on their way.
-            await broker.connection.flush()
+            await settled(broker.connection)
     except Exception as error:
         raise Startup(f"NATS does not let the subscribers start: {error!r}") from error
     try:
         yield broker.connection
     finally:
-        # Draining a connection that is lost raises; what it held comes again.
+        await finish(broker)
         with contextlib.suppress(Exception):
             await broker.stop()
+
+
+async def finish(broker: NatsBroker) -> None:
+    """Returns when the subscribers get nothing more and have done, or for 10 s tried to do, whatever they were given.
+
+    The connection stays open. FastStream's own stop drops what no handler has begun with.
+    """
+    # Draining a connection that is lost raises; what it held comes again.
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(FINISH_S):
+            await asyncio.gather(*(_finished(each) for each in broker.subscribers), return_exceptions=True)
+
+
+class _NoMore:
+    """In place of a pull subscription that is not to fetch again: who asks has handled all that was fetched before."""
+
+    def __init__(self, pulling: JetStreamContext.PullSubscription) -> None:
+        self.unsubscribe = pulling.unsubscribe
+        self.asked = asyncio.Event()
+
+    async def fetch(self, **_: Any) -> None:
+        self.asked.set()
+        await asyncio.get_running_loop().create_future()
+
+
+async def _finished(subscriber: Any) -> None:
+    if isinstance(subscriber, PullStreamSubscriber):
+        if not isinstance(subscriber.subscription, _NoMore):
+            await _fetched(subscriber)
+    elif isinstance(subscriber, CoreSubscriber) and subscriber.subscription is not None:
+        await subscriber.subscription.drain()  # type: ignore[no-untyped-call]
+        subscriber.subscription = None
+        if isinstance(subscriber, ConcurrentCoreSubscriber):
+            await _begun(subscriber)
+    await subscriber.lock.wait_release(FINISH_S)
+
+
+async def _fetched(subscriber: Any) -> None:
+    subscriber.subscription = no_more = _NoMore(subscriber.subscription)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FETCHED_S):
+            await no_more.asked.wait()
+
+
+async def _begun(subscriber: ConcurrentCoreSubscriber) -> None:
+    while True:
+        # What was taken out of the buffer is with its handler a round of the loop later.
+        await asyncio.sleep(BEGUN_S)
+        waiting = subscriber.limiter.statistics().tasks_waiting
+        if not waiting + subscriber.send_stream.statistics().current_buffer_used:
+            return
 
 
 async def undecoded(message: NatsMessage) -> NatsMessage:

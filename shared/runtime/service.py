@@ -13,7 +13,8 @@ import uvloop
 
 from shared.errors import Startup
 from shared.runtime.logging import configure_logging
-from shared.runtime.operations import Health, operations_app, serving
+from shared.runtime.operations import Health, operations_app
+from shared.runtime.serving import serving
 from shared.runtime.settings import ServiceSettings, load
 from shared.runtime.tasks import Tasks
 from shared.runtime.vitals import watch_loop
@@ -52,17 +53,21 @@ async def _run(settings: S, opener: Opener[S]) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    health = Health("starting")
+    # The operations port is there first and goes last: it tells of the start, and of the end.
     async with (
+        serving(operations_app(lambda: health), settings.metrics_bind, settings.metrics_port) as operations,
         opener(settings) as service,
-        serving(operations_app(service.health), settings.metrics_bind, settings.metrics_port) as port,
     ):
+        health = service.health
         service.tasks.start("event loop", watch_loop())
-        log.info("started", operations_port=port, pid=os.getpid())
+        log.info("started", operations_port=operations.port, pid=os.getpid())
         waits = [asyncio.create_task(event.wait()) for event in (stop, service.tasks.failed)]
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
         failed = service.tasks.failed.is_set()
+        health.leave()
         log.info("stopping", failed=failed)
     log.info("stopped")
     return 1 if failed else 0

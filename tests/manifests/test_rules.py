@@ -10,10 +10,14 @@ import pytest
 from deploy.compose.secrets import TEMPLATE
 from services.auth.settings import AuthSettings
 from services.dispatcher.settings import DispatcherSettings
+from services.gateway.phones.connections import SHUTDOWN_S
 from services.gateway.settings import GatewaySettings
+from services.webhooks.delivery import DRAIN_S
 from services.webhooks.settings import WebhooksSettings
+from shared.bus.worker import FINISH_S
 from shared.contracts import registry
 from shared.db.privileges import OWNED, PARTITIONED, SERVICES, role_of
+from shared.runtime.serving import FIRST_REQUEST_S, IN_FLIGHT_S
 from tests.manifests.rendered import OVERLAYS, containers, of_kind, pod_templates, rendered, selects
 
 KINDS: dict[str, type[msgspec.Struct]] = {
@@ -22,6 +26,9 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "webhooks": WebhooksSettings,
     "auth": AuthSettings,
 }
+
+CLOSING_S = 10
+"""What closing tasks and connections may take besides."""
 
 pytestmark = pytest.mark.parametrize("overlay", OVERLAYS)
 
@@ -173,3 +180,33 @@ def test_every_manifest_belongs_to_a_step_of_the_roll_out(overlay: str) -> None:
             assert part is None
         else:
             assert part in ("servers", "migrate", "services", "operator"), each["metadata"]["name"]
+
+
+def test_an_ingress_repeats_no_request(overlay: str) -> None:
+    for each in of_kind(overlay, "Ingress"):
+        # GET /sendsms/ sends a text, and proxies repeat a GET by themselves.
+        assert each["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-next-upstream"] == "off"
+
+
+def test_a_gateway_leaves_the_endpoints_before_it_takes_no_more_connections(overlay: str) -> None:
+    (container,) = [one for name, _, one in containers(overlay) if name == "Deployment gateway/main"]
+    assert container["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5
+
+
+def test_each_service_may_end_what_it_has_begun(overlay: str) -> None:
+    settings = GatewaySettings(nats_url="", database_url="")
+    gateway_s = settings.leave_s + FIRST_REQUEST_S + settings.drain_s + SHUTDOWN_S + IN_FLIGHT_S
+    webhooks_s = FINISH_S + DRAIN_S
+    longest_s = {"gateway": gateway_s, "dispatcher": FINISH_S, "webhooks": webhooks_s, "auth": FINISH_S}
+    for service, seconds in longest_s.items():
+        ((pod, container),) = [
+            (pod, one) for name, pod, one in containers(overlay) if name == f"Deployment {service}/main"
+        ]
+        before_s = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        assert pod["terminationGracePeriodSeconds"] >= before_s + seconds + CLOSING_S, service
+
+
+def test_one_after_another_is_replaced_and_never_below_the_number(overlay: str) -> None:
+    for each in of_kind(overlay, "Deployment"):
+        if each["metadata"]["labels"]["part"] == "services":
+            assert each["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import structlog
@@ -25,8 +26,9 @@ MAX_RENEWED: Final = 10_000
 MAX_CLOSING: Final = 64
 """Sessions that are closed at once."""
 
+MAX_DRAIN_PAUSE_S: Final = 0.05
 SHUTDOWN_S: Final = 5.0
-"""How long the farewells of all phones may take when the gateway stops, in seconds."""
+"""How long the last farewells may take when the gateway stops, in seconds."""
 
 COME_BACK_REPLACED_S: Final = 30.0
 """Two phones with one token must not throw each other out all the time."""
@@ -86,11 +88,16 @@ class Connections:
             if not self._of:
                 self._empty.set()
 
-    async def remove(self, connection: Connection) -> None:
-        """Lets go of a connection that has ended; the dispatcher gives its untaken jobs to others."""
+    async def remove(self, connection: Connection, is_worth_it: Callable[[], bool] = lambda: True) -> None:
+        """Lets go of a connection that has ended; the dispatcher gives its untaken jobs to others.
+
+        `is_worth_it` is asked when its turn has come, for thousands may end at once.
+        """
         self.forget(connection)
         question = CloseSession(account=connection.account, device=connection.device, session=connection.session)
         async with self._closing:
+            if not is_worth_it():
+                return
             try:
                 await self._rpc.ask(DISPATCHER_CLOSE, question, CLOSE_TIMEOUT_S)
             except SmsFleetError as error:
@@ -111,11 +118,14 @@ class Connections:
                 if connection is not None and connection.session == stale.session:
                     connection.end(_replaced())
 
-    async def stop(self) -> None:
-        """Takes no more phones and says bye to all, within 5 s."""
+    async def drain(self, window_s: float) -> None:
+        """Takes no more phones and says bye to all, spread over so many seconds; the last ones have 5 s to leave."""
         self._stopping = True
-        for connection in list(self._of.values()):
+        connections = list(self._of.values())
+        pause_s = min(window_s / len(connections), MAX_DRAIN_PAUSE_S) if connections else 0.0
+        for connection in connections:
             connection.end(Farewell("shutting_down", "This gateway is stopping.", 0.5))
+            await asyncio.sleep(pause_s)
         try:
             async with asyncio.timeout(SHUTDOWN_S):
                 await self._empty.wait()
