@@ -1,11 +1,13 @@
-"""What a phone of the app costs a gateway while nothing happens: memory, and CPU for keepalives and renewals.
+"""What phones of the app cost a gateway: memory, CPU for keepalives and renewals at rest, and their return all at once.
 
-One gateway process, auth and dispatcher beside it, SMSFLEET_BENCH_PHONES open streams of events (300; 3000 for the full
-measurement), each from a device that has registered. The goals: 64 KiB a phone, and 5 % of a core for 3,000 phones.
+One gateway process, auth and dispatcher beside it, SMSFLEET_BENCH_PHONES (3,000) open streams of events, each from a
+device that has registered. The goals: 64 KiB a phone, 5 % of a core for 3,000 phones, and 15 s until all of them are
+back after their connections broke in the same moment: with the app's own wait of 5 s after a refusal.
 """
 
 import asyncio
 import contextlib
+import itertools
 import os
 import resource
 import sys
@@ -26,14 +28,19 @@ from shared.contracts.rpc.clients import CreateEnrolmentKey
 from shared.db.migrate import migrate
 from tests.support import http
 from tests.support.embedded import Servers, start_servers
+from tests.support.scale import scaled
 from tests.support.smsgate_calls import Caller
 from tests.support.waiting import until
 
-PHONES: Final = int(os.environ.get("SMSFLEET_BENCH_PHONES", "300"))
+PHONES: Final = int(os.environ.get("SMSFLEET_BENCH_PHONES") or scaled(small=300, one=3000, full=3000))
 REST_S: Final = float(os.environ.get("SMSFLEET_BENCH_SECONDS", "30"))
-AT_ONCE: Final = 16
+AT_ONCE: Final = 64
+AGAIN_S: Final = 5.0
+"""The app opens its stream again so long after a refusal."""
+
 GOAL_KIB: Final = 64.0
 GOAL_CPU: Final = 0.05 * PHONES / 3000
+GOAL_BACK_S: Final = 15.0
 
 
 def main() -> int:
@@ -73,9 +80,13 @@ async def _watch(servers: Servers) -> None:
             phones = await _registered(url, made.enrolment_key)
             before, idle = _resident_kib(pid), await _cpu_at_rest(pid)
             async with contextlib.AsyncExitStack() as streams:
-                for phone in phones:
-                    assert (await streams.enter_async_context(phone.stream())).status == 200
+                places = asyncio.Semaphore(AT_ONCE)
+                assert await asyncio.gather(*(_open(streams, phone, places) for phone in phones)) == [0] * PHONES
                 _report((_resident_kib(pid) - before) / PHONES, await _cpu_at_rest(pid), idle)
+            async with contextlib.AsyncExitStack() as streams:
+                began, everywhere = time.perf_counter(), asyncio.Semaphore(PHONES)
+                refusals = await asyncio.gather(*(_open(streams, phone, everywhere) for phone in phones))
+                _report_return(time.perf_counter() - began, sum(refusals))
         finally:
             await client.close()
 
@@ -89,6 +100,20 @@ async def _registered(url: str, key: str) -> list[Caller]:
             return await Caller(url, key).register()
 
     return await asyncio.gather(*(one() for _ in range(PHONES)))
+
+
+async def _open(streams: contextlib.AsyncExitStack, phone: Caller, places: asyncio.Semaphore) -> int:
+    """Opens the phone's stream, which lasts as long as `streams`; how often it was refused before."""
+    async with places:
+        for refusals in itertools.count():
+            opening = phone.stream()
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                if (await opening.__aenter__()).status == 200:
+                    streams.push_async_exit(opening)
+                    return refusals
+                await opening.__aexit__(None, None, None)
+            await asyncio.sleep(AGAIN_S)
+    raise AssertionError("unreachable")
 
 
 async def _cpu_at_rest(pid: int) -> float:
@@ -117,6 +142,11 @@ def _report(kib: float, cpu: float, idle: float) -> None:
     print(f"  memory a phone  {kib:8.1f} KiB   goal at most {GOAL_KIB:.0f} KiB")
     told = f"{cpu - idle:8.2%} of a core over {REST_S:.0f} s, beside {idle:.2%} without phones"
     print(f"  CPU at rest     {told}   goal at most {GOAL_CPU:.2%}")
+
+
+def _report_return(seconds: float, refusals: int) -> None:
+    told = f"{seconds:8.1f} s after all broke at once, {refusals} refused and tried again after {AGAIN_S:.0f} s"
+    print(f"  all are back    {told}   goal at most {GOAL_BACK_S:.0f} s")
 
 
 if __name__ == "__main__":

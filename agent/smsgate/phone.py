@@ -128,6 +128,10 @@ class Phone:
         self._hooks.begin(calls or ())
         return calls is not None
 
+    def ask(self) -> None:
+        """Asks for its list now, as it does every quarter of an hour, and more often by its pings."""
+        self._pull.replace()
+
     async def emit(self, event: HookEvent, payload: dict[str, Any]) -> None:
         """Anything else that webhooks tell, such as an MMS."""
         await self._hooks.emit(event, payload)

@@ -11,7 +11,7 @@ from services.dispatcher.store.signs import Signs
 from shared.contracts import registry
 from shared.contracts.registry import Rpc
 from shared.contracts.rpc.answers import Done
-from shared.contracts.rpc.apps import AppAttached, AppJob, AttachApp, NoteSigns, Pulled, PullWork, UpdateApp
+from shared.contracts.rpc.apps import AppAttached, AppJob, AttachApp, LoseList, NoteSigns, Pulled, PullWork, UpdateApp
 from shared.contracts.rpc.phones import Lease, TakeAttempts
 from shared.errors import NotFound, StaleSession
 from shared.model.ids import MessageId, attempt_id, parse_attempt_id
@@ -49,9 +49,14 @@ class AppAnswers:
             except StaleSession:
                 if not tries_left:
                     raise
-        lost = [parsed for text in ask.lost if (parsed := parse_attempt_id(text))]
-        listed = await self._apps.listed(ask.account, ask.device, taken, lost)
+        listed = await self._apps.listed(ask.account, ask.device, taken)
         return Pulled([_job(each) for each in listed[:MAX_LISTED]], len(taken))
+
+    async def lose(self, ask: LoseList) -> Done:
+        """The list did not arrive; the next one holds the same again."""
+        lost = [parsed for text in ask.attempts if (parsed := parse_attempt_id(text))]
+        await self._apps.lose(ask.account, ask.device, lost)
+        return Done()
 
     async def attach(self, ask: AttachApp) -> AppAttached:
         """A session for the phone's stream; it is counted on within a second. Raises NotFound."""
@@ -75,6 +80,7 @@ class AppAnswers:
         """Each question with who answers it."""
         return [
             (registry.DISPATCHER_APP_PULL, self.pull),
+            (registry.DISPATCHER_APP_LOSE, self.lose),
             (registry.DISPATCHER_APP_ATTACH, self.attach),
             (registry.DISPATCHER_APP_UPDATE, self.update),
             (registry.DISPATCHER_APP_SIGNS, self.note),
@@ -97,12 +103,13 @@ class AppAnswers:
 def places_of(phone: Arrived) -> dict[int, int]:
     """How many messages each SIM may be given now: together what the phone can send in 15 s, less what it holds.
 
-    The app sends one text after the other, whatever the SIM. A phone that holds nothing is given 1 at least.
+    The app sends one text after the other, whatever the SIM, and rests in between as its owner wishes, which a pace
+    that was measured before does not know. A phone that holds nothing is given 1 at least.
     """
     if not phone.works or not phone.slots:
         return {}
     seconds = GUESSED_SECONDS_EACH if phone.seconds_each is None else max(phone.seconds_each, LEAST_SECONDS_EACH)
-    room = max(1, min(int(AHEAD_S / seconds), MAX_LISTED)) - phone.held
+    room = max(1, min(int(AHEAD_S / max(seconds, phone.pause_s)), MAX_LISTED)) - phone.held
     each = min(math.ceil(room / len(phone.slots)), MAX_LISTED // len(phone.slots))
     return dict.fromkeys(phone.slots, each) if room > 0 else {}
 

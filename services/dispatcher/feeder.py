@@ -6,6 +6,7 @@ import time
 import structlog
 
 from services.dispatcher.fleet import Fleet
+from services.dispatcher.store.apps import Apps
 from services.dispatcher.store.campaigns import Campaigns
 from services.dispatcher.store.feeding import Feeding, MissingRow, OpenCampaign
 from services.dispatcher.store.messages import Messages
@@ -13,7 +14,7 @@ from services.dispatcher.store.queues import ReadyCount
 from services.dispatcher.wakes import Wakes
 from shared.contracts.commands import Recipient, SubmitSms
 from shared.db.pool import is_item_error
-from shared.model.ids import MessageId, MessageIds, accepted_at_ms
+from shared.model.ids import MessageId, MessageIds, accepted_at_ms, attempt_id
 from shared.model.texts import Segments, segments
 from shared.runtime.clock import Clock
 from shared.runtime.signals import Bell
@@ -43,6 +44,7 @@ class Feeder:
         self,
         feeding: Feeding,
         campaigns: Campaigns,
+        apps: Apps,
         messages: Messages,
         fleet: Fleet,
         wakes: Wakes,
@@ -56,6 +58,7 @@ class Feeder:
         """Rings `outbox_filled` when a tick told events; forgets campaigns `keep_days` after their end."""
         self._feeding = feeding
         self._campaigns = campaigns
+        self._apps = apps
         self._messages = messages
         self._fleet = fleet
         self._wakes = wakes
@@ -124,7 +127,9 @@ class Feeder:
         while (looked_at := await self._feeding.cancel(campaign.id, BATCH)) > 0:
             self._outbox_filled.ring()
             if looked_at < BATCH:
-                return
+                break
+        for taken in await self._apps.wish_back(campaign.id, BATCH):
+            await self._wakes.ask_back(taken.device, attempt_id(MessageId(taken.message), taken.attempt))
 
     async def _submit_missing(self, campaign: OpenCampaign, *, later_s: int) -> None:
         missing = await self._feeding.missing(campaign.id, self._window)

@@ -1,5 +1,6 @@
 """Sessions, leases and takes: who may hold which message, and who may send it (architecture, section 4)."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from services.dispatcher.fleet import Fleet
@@ -34,9 +35,16 @@ SLOTS = range(1, 9)
 TAKES_PER_STATEMENT = 256
 TAKE_TIMEOUT_S = 8.0
 
+LOOK_GAP_S = 0.1
+"""Between two looks at the fleet for phones that came and went: a look reads every phone, and thousands may drop."""
+
+LOOK_TIMEOUT_S = 4.0
+MOST_COMINGS = 100_000
+"""Phones that may wait for a look; more are refused, and come again."""
+
 
 class Leasing:
-    """Answers phones. `run()` must be running for take() to answer."""
+    """Answers phones. `run()` must be running for take() to answer, `look()` for those that open and close sessions."""
 
     def __init__(
         self, phones: Phones, leases: Leases, queues: Queues, fleet: Fleet, wakes: Wakes, monotonic: Callable[[], float]
@@ -52,18 +60,25 @@ class Leasing:
         self._takes: Batcher[list[Asked], set[tuple[bytes, int]]] = Batcher(
             self._take_batch, fits=at_most(TAKES_PER_STATEMENT)
         )
+        self._comings: Batcher[Sequence[ReadyCount], None] = Batcher(
+            self._look_once, fits=at_most(MOST_COMINGS), bound=MOST_COMINGS
+        )
+        self._look_at = float("-inf")
 
     async def run(self) -> None:
         """Answers takes, many phones' in one statement, until cancelled."""
         await self._takes.run()
+
+    async def look(self) -> None:
+        """Looks at the fleet for phones that came and went, once for many, until cancelled."""
+        await self._comings.run()
 
     async def open_session(self, hello: OpenSession) -> SessionOpened:
         """A new session of the phone. Raises Forbidden for a deleted device."""
         opened = await self._phones.open_session(hello)
         if opened is None:
             raise Forbidden("This device was removed.")
-        await self._fleet.refresh()
-        await self.give_back(opened.freed)
+        await self._known(opened.freed)
         return SessionOpened(session=opened.session, again=[_job(job) for job in opened.again])
 
     async def lease(self, ask: Lease) -> Leased:
@@ -102,14 +117,26 @@ class Leasing:
         """The connection ended: untaken work goes to other phones at once."""
         self._channels.pop((ask.device, ask.session), None)
         freed = await self._phones.close_session(ask.account, ask.device, ask.session)
-        await self._fleet.refresh()
-        await self.give_back(freed)
+        await self._known(freed)
         return Done()
 
     async def give_back(self, freed: Sequence[ReadyCount]) -> None:
         """What phones had leased and not taken is for others: tells those that suit."""
         self._leases.freed(count.queue for count in freed)
         await self._wakes.wake_for(freed)
+
+    async def _known(self, freed: Sequence[ReadyCount]) -> None:
+        """Returns when the fleet knows of a phone that came or went and had this untaken."""
+        self._leases.freed(count.queue for count in freed)
+        await self._comings.add(freed, LOOK_TIMEOUT_S)
+
+    async def _look_once(self, freed: list[Sequence[ReadyCount]]) -> Sequence[None]:
+        """One look at the fleet for all who came and went; then others are told of what those had."""
+        await asyncio.sleep(max(0.0, self._look_at - self._monotonic()))
+        await self._fleet.refresh()
+        self._look_at = self._monotonic() + LOOK_GAP_S
+        await self._wakes.wake_for([count for counts in freed for count in counts])
+        return [None] * len(freed)
 
     async def _take_batch(self, asks: list[list[Asked]]) -> Sequence[set[tuple[bytes, int]]]:
         flat = [one for ask in asks for one in ask]

@@ -2,35 +2,13 @@
 
 import asyncio
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.agents import Agent
-from tests.support.counter import lines
+from tests.support.smsgate_agents import AppPhone
 from tests.support.system import System
 from tests.support.waiting import until
-
-
-class AppPhone(Agent):
-    """A simulated phone that speaks the app's protocol."""
-
-    def __init__(self, system: System, name: str) -> None:
-        super().__init__(system, name, f"{system.base_url}/mobile/v1/", delay_ms=5)
-        self._environment["SMSFLEET_PHONE_PROTOCOL"] = "smsgate"
-
-    def performed(self) -> list[str]:
-        """The messages that its radio has sent, in order."""
-        return [line["message_id"] for line in lines([self.folder / "radio.jsonl"])]
-
-    async def knows_where_to_post(self) -> bool:
-        """Whether it has its list of webhooks."""
-        memory = sqlite3.connect(self.folder / "journal.db")
-        try:
-            return bool(memory.execute("select count(*) from hooks").fetchone()[0])
-        finally:
-            memory.close()
 
 
 @pytest.fixture

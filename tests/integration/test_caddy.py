@@ -2,18 +2,12 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from deploy.local import caddy
-from deploy.local.paths import Home
-from deploy.local.ports import free_port
-from deploy.local.processes import spawn, stop
-from deploy.local.settings import read_settings
-from tests.support.waiting import until
+from tests.support.caddies import Front, local_caddy
 
 
 class Dying:
@@ -32,41 +26,22 @@ class Dying:
 
 
 @pytest.fixture
-async def behind(tmp_path: Path) -> AsyncIterator[tuple[Dying, Path, int]]:
-    """The gateway, the root certificate and the port of a running Caddy before it."""
+async def behind(tmp_path: Path) -> AsyncIterator[tuple[Dying, Front]]:
+    """The gateway, and a running Caddy before it."""
     dying = Dying()
     gateway = await asyncio.start_server(dying.serve, "127.0.0.1", 0)
-    environment = {
-        "SMSFLEET_PORT": str(gateway.sockets[0].getsockname()[1]),
-        "SMSFLEET_TLS": "internal",
-        "SMSFLEET_TLS_PORT": str(free_port()),
-        "SMSFLEET_TLS_CA_PORT": str(free_port()),
-    }
-    settings = read_settings(environment)
-    home = Home(tmp_path / "home")
-    home.make()
-    assert settings.tls is not None
-    program = caddy.install(home, settings, settings.tls)
-    process = spawn(program)
     try:
-
-        async def ready() -> bool:
-            assert process.poll() is None, program.log.read_text()
-            return await program.ready()
-
-        await until(ready, "Caddy answers")
-        yield dying, caddy.root_certificate(home), settings.tls.port
+        async with local_caddy(tmp_path / "home", gateway.sockets[0].getsockname()[1]) as front:
+            yield dying, front
     finally:
-        await stop(process, program.stop_signal, program.stop_after_s)
         gateway.close()
         await gateway.wait_closed()
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_request_that_left_is_not_repeated(behind: tuple[Dying, Path, int], method: str) -> None:
-    dying, root, port = behind
-    context = ssl.create_default_context(cafile=root)
-    reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
+async def test_a_request_that_left_is_not_repeated(behind: tuple[Dying, Front], method: str) -> None:
+    dying, front = behind
+    reader, writer = await asyncio.open_connection("localhost", front.port, ssl=front.context())
     try:
         head = f"{method} /sendsms/?message=once HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
         writer.write(head.encode())

@@ -12,7 +12,7 @@ from shared.contracts.rpc.phones import ChangeDevice
 from tests.support.scripted import ScriptedPhone
 from tests.support.servers import Servers
 from tests.support.smsgate_calls import Caller
-from tests.support.smsgate_world import World, world
+from tests.support.smsgate_world import World, device_of, world
 from tests.support.waiting import until
 
 
@@ -172,6 +172,21 @@ async def test_failures(here: World, error: str, state: str, reason: str) -> Non
     assert not await here.flagged(phone.device, "silent_receiver")
 
 
+async def test_what_was_really_too_old_says_nothing_of_the_clock(here: World) -> None:
+    late, wrong = await here.caller(), await here.caller()
+    guids = [await here.send("text", sIdentifiant=phone.device) for phone in (late, wrong)]
+    await here.ready(*guids)
+    (old,), (new,) = await late.pull(), await wrong.pull()
+    await here.pool.execute(
+        "update attempts set taken_at = now() - interval '61 seconds' where device_id = $1", late.device
+    )
+    await late.say(old["id"], "Failed", "TTL expired")
+    await wrong.say(new["id"], "Failed", "TTL expired")
+    # Both were told to the dispatcher in this order.
+    await until(lambda: here.flagged(wrong.device, "wrong_clock"), "the clock is flagged")
+    assert not await here.flagged(late.device, "wrong_clock")
+
+
 async def test_a_taken_message_is_asked_back(here: World) -> None:
     phone = await here.caller()
     guid = await here.send("text", sIdentifiant=phone.device)
@@ -191,8 +206,13 @@ async def test_a_taken_message_is_asked_back(here: World) -> None:
 
 async def test_a_phone_that_was_away_hears_what_it_missed(here: World) -> None:
     phone = await here.handset()
-    phone.memory.facts["preferences"] = '{"messages":{"send_interval_min":3600,"send_interval_max":3600}}'
-    async with here.connected(phone):
+    async with here.connected(phone) as app:
+        await here.pause(device_of(phone), 3_600_000, 3_600_000)
+
+        async def told() -> bool:
+            return app.preferences.messages.send_interval_max == 3600
+
+        await until(told, "the app rests for an hour after each text")
         sent = await here.send("sent")
         await here.becomes(sent, "delivered")
         waiting = await here.send("waiting")

@@ -1,5 +1,6 @@
 """What phones of the app's kind receive and tell of themselves: capability, signature, repetitions, health."""
 
+import contextlib
 import json
 import re
 import time
@@ -11,6 +12,7 @@ from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
 from agent.smsgate import signature
+from shared.contracts import registry
 from shared.contracts.rpc.apps import AppFacts
 from tests.support import http
 from tests.support.servers import Servers
@@ -18,6 +20,7 @@ from tests.support.smsgate_calls import Caller, moment
 from tests.support.smsgate_world import World, device_of, world
 from tests.support.waiting import until
 
+ANSWERED_WITHIN_S = 1.0
 SMS = "sms:received"
 RECEIVED = {"receivedAt": moment(time.time() - 5)}
 
@@ -113,6 +116,36 @@ async def test_a_signature_is_a_duty_from_the_first_good_one_on(here: World) -> 
 
     await until(flagged, "it is known")
     assert [row["text"] for row in await stored(here, 2)] == ["unsigned", "signed"]
+
+
+async def test_an_answer_comes_soon_and_says_that_the_text_is_kept(here: World) -> None:
+    phone, key = await signing(here)
+    url = await hook(phone)
+    longest_s = 0.0
+    for n in range(20):
+        began = time.monotonic()
+        assert (await phone.post(url, SMS, text(f"text {n}"), key=key, id=f"e{n}")).status == 204
+        longest_s = max(longest_s, time.monotonic() - began)
+    assert longest_s < ANSWERED_WITHIN_S
+    await stored(here, 20)
+    async with full_stream(here):
+        # The app tries again after 10 s, then after 20 s, 15 times in all.
+        refused = await phone.post(url, SMS, text("while there is no room"), key=key, id="e20")
+        assert (refused.status, refused.json()["code"]) == (503, "unavailable")
+    assert (await phone.post(url, SMS, text("while there is no room"), key=key, id="e20")).status == 204
+    assert (await stored(here, 21))[-1]["text"] == "while there is no room"
+
+
+@contextlib.asynccontextmanager
+async def full_stream(here: World) -> AsyncIterator[None]:
+    """JetStream has no room for a report for the context's time."""
+    jetstream = here.client.jetstream()
+    config = (await jetstream.stream_info(registry.REPORTS.name)).config
+    await jetstream.update_stream(config, max_bytes=1)
+    try:
+        yield
+    finally:
+        await jetstream.update_stream(config)
 
 
 async def test_only_the_phones_own_url_is_heard(here: World) -> None:

@@ -92,6 +92,11 @@ class World:
         wish = SetBudget(account=self.account.account, device=device, **limits)  # type: ignore[arg-type]
         await self.ask.ask(registry.DISPATCHER_BUDGET_SET, wish)
 
+    async def pause(self, device: str, shortest_ms: int, longest_ms: int, slot: int | None = None) -> None:
+        """Says how long a phone shall rest between two texts, as `smsfleet phone budget --delay` does."""
+        wish = SetBudget(account=self.account.account, device=device, slot=slot, delay_ms=(shortest_ms, longest_ms))
+        await self.ask.ask(registry.DISPATCHER_BUDGET_SET, wish)
+
     async def send(self, text: str, to: str = "+15551230000", **more: object) -> str:
         """Sends a text as a client does, and returns its guid."""
         body = http.form(apikey=self.account.api_key, recipients=to, message=text, **more)

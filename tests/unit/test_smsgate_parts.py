@@ -28,10 +28,15 @@ OWNER = Owner(7, "d" * 21)
         ("Send result: RESULT_ERROR_SHORT_CODE_NEVER_ALLOWED", False, "invalid_number"),
         ("Send result: RESULT_NETWORK_REJECT", False, "carrier_rejected"),
         ("Send result: RESULT_RIL_SIM_ABSENT", False, "sim_missing"),
+        ("Send result: RESULT_UNEXPECTED_EVENT_STOP_SENDING (Failed because the user)", False, "limit_exceeded"),
+        ("Send result: RESULT_RIL_NETWORK_NOT_READY (The network)", False, "no_service"),
+        ("Send result: RESULT_NO_DEFAULT_SMS_APP", False, "no_permission"),
+        ("Send result: RESULT_REQUEST_NOT_SUPPORTED", False, "no_subscription"),
         ("Send result: RESULT_ERROR_GENERIC_FAILURE", False, "generic"),
         ("Send result: RESULT_ERROR_NO_SERVICE", True, "partly_sent"),
         ("Send result:", False, "generic"),
         ("Delivery result: STATUS_FAILED", True, "undelivered"),
+        ("Delivery result from SC +49171: 70", True, "undelivered"),
         ("TTL expired", False, "expired"),
         ("No SIMs found", False, "no_sim"),
         ("sendSMS: Invalid destinationAddress", False, "invalid_number"),
@@ -93,12 +98,18 @@ def test_sims_that_cannot_be_named_are_left_out() -> None:
             read(bad, wire.Described)
 
 
-def test_settings_depend_on_nothing_but_the_phone() -> None:
-    assert facts.settings("k") == facts.settings("k")
-    sections = facts.settings("k")
+def test_settings_stay_the_same_and_reset_nothing() -> None:
+    sections = facts.settings("k", (0, 0))
+    assert sections == facts.settings("k", (0, 0))
     assert sections["messages"]["processing_order"] == "FIFO"
     assert sections["gateway"] == {"notification_channel": "SSE_ONLY"}
     assert all(value is not None for section in sections.values() for value in section.values())
+
+
+@pytest.mark.parametrize(("pause_ms", "told"), [((0, 0), (0, 0)), ((1, 1000), (1, 1)), ((1500, 2001), (2, 3))])
+def test_the_app_never_rests_for_less_than_its_owner_wishes(pause_ms: tuple[int, int], told: tuple[int, int]) -> None:
+    messages = facts.settings("k", pause_ms)["messages"]
+    assert (messages["send_interval_min"], messages["send_interval_max"]) == told
 
 
 def test_only_known_events_are_asked_for() -> None:
@@ -121,18 +132,22 @@ def test_a_capability_is_recognised_after_the_secret_has_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("slots", "seconds_each", "held", "places"),
+    ("slots", "seconds_each", "held", "pause_s", "places"),
     [
-        ([1], None, 0, {1: 7}),
-        ([1, 2], None, 0, {1: 4, 2: 4}),
-        ([1], 0.001, 0, {1: 100}),
-        ([1, 2, 3], 0.001, 0, {1: 33, 2: 33, 3: 33}),
-        ([1, 2], 60.0, 0, {1: 1, 2: 1}),
-        ([1, 2], 60.0, 1, {}),
-        ([1], None, 7, {}),
-        ([], None, 0, {}),
+        ([1], None, 0, 0, {1: 7}),
+        ([1, 2], None, 0, 0, {1: 4, 2: 4}),
+        ([1], 0.001, 0, 0, {1: 100}),
+        ([1, 2, 3], 0.001, 0, 0, {1: 33, 2: 33, 3: 33}),
+        ([1, 2], 60.0, 0, 0, {1: 1, 2: 1}),
+        ([1, 2], 60.0, 1, 0, {}),
+        ([1], None, 7, 0, {}),
+        ([], None, 0, 0, {}),
+        ([1], 0.001, 0, 5.0, {1: 3}),
+        ([1], 7.5, 0, 5.0, {1: 2}),
     ],
 )
-def test_places(slots: list[int], seconds_each: float | None, held: int, places: dict[int, int]) -> None:
-    assert places_of(Arrived(1, True, slots, seconds_each, held)) == places
-    assert places_of(Arrived(1, False, slots, seconds_each, held)) == {}
+def test_places(
+    slots: list[int], seconds_each: float | None, held: int, pause_s: float, places: dict[int, int]
+) -> None:
+    assert places_of(Arrived(1, True, slots, seconds_each, held, pause_s)) == places
+    assert places_of(Arrived(1, False, slots, seconds_each, held, pause_s)) == {}

@@ -73,11 +73,31 @@ async def test_no_wake_while_a_list_is_under_way(line: Line) -> None:
     line.stream.wake()
     await line.at(4)
     assert line.wakes == 0
-    line.stream.list_ends(3)
+    line.stream.list_ends(["a", "b"])
+    line.stream.spoke_of("b")
     await line.at(0.1)
     assert line.wakes == 0
     await line.at(0.3)
     assert line.wakes == 1
+
+
+async def test_a_list_that_nobody_has_spoken_of_is_given_time_to_arrive(line: Line) -> None:
+    line.stream.list_begins()
+    line.stream.list_ends(["a", "b"])
+    line.stream.wake()
+    await line.at(1)
+    line.stream.spoke_of("of the list before")
+    await line.at(3.9)
+    assert line.wakes == 0
+    await line.at(0.2)
+    assert line.wakes == 1
+    line.stream.list_begins()
+    line.stream.list_ends([])
+    line.stream.list_begins()
+    line.stream.list_ends([])
+    line.stream.wake()
+    await line.at(1)
+    assert line.wakes == 2, "an empty list has nothing to lose"
 
 
 async def test_wakes_that_are_for_nothing_grow_rare_and_are_forgiven(line: Line) -> None:
@@ -89,14 +109,15 @@ async def test_wakes_that_are_for_nothing_grow_rare_and_are_forgiven(line: Line)
         if line.wakes > before:
             moments.append(line.now)
             line.stream.list_begins()
-            line.stream.list_ends(0)
+            line.stream.list_ends([])
     gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert [round(gap) for gap in gaps[:4]] == [2, 4, 8, 15]
     await line.at(46)
     line.stream.wake()
     await line.at(0)
     line.stream.list_begins()
-    line.stream.list_ends(1)
+    line.stream.list_ends(["a"])
+    line.stream.spoke_of("a")
     line.stream.wake()
     before = line.wakes
     await line.at(1.1)
@@ -121,7 +142,7 @@ async def test_a_phone_that_hears_no_wake_is_given_up(line: Line) -> None:
 async def test_a_phone_that_never_asks_is_given_up(line: Line) -> None:
     await line.at(SILENT_S - 1)
     line.stream.list_begins()
-    line.stream.list_ends(0)
+    line.stream.list_ends([])
     await line.at(2)
     assert not line.ended
     await line.at(SILENT_S)
@@ -136,6 +157,15 @@ async def test_cancels_are_told_at_once(line: Line) -> None:
     told = [each for each in line.written if each.startswith(b"event: MessageCancelled")]
     assert told[0] == b'event: MessageCancelled\ndata: {"messageId":"a0"}\n\n'
     assert len(told) == 100
+
+
+async def test_changed_settings_are_told_once_and_at_once(line: Line) -> None:
+    line.stream.list_begins()
+    line.stream.outdate()
+    line.stream.outdate()
+    await line.at(0)
+    await line.at(1)
+    assert line.written.count(b"event: SettingsUpdated\ndata: null\n\n") == 1
 
 
 async def test_streams_are_drained_and_none_is_taken_meanwhile() -> None:

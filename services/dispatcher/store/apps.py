@@ -25,10 +25,19 @@ MAX_CANCELS = 50
 """Most taken messages in one list that are listed again after their time, at once, and that are asked back."""
 
 
+class Wished(NamedTuple):
+    """An attempt that its phone is to leave, if it still can."""
+
+    device: str
+    message: bytes
+    attempt: int
+
+
 class Arrived(NamedTuple):
     """A phone that asks for work: its session, whether it may work, its SIM slots and how fast it is.
 
     `seconds_each`: from taking to word of the sending, None: not known. `held`: what it took lately and has not sent.
+    `pause_s`: how long it rests on average between two sends.
     """
 
     session: int
@@ -36,6 +45,7 @@ class Arrived(NamedTuple):
     slots: Sequence[int]
     seconds_each: float | None
     held: int
+    pause_s: float
 
 
 class Listed(NamedTuple):
@@ -65,13 +75,13 @@ class Apps:
         )
         return Arrived(*row) if row else None
 
-    async def listed(
-        self, account: int, device: str, fresh: Sequence[tuple[bytes, int]], lost: Sequence[tuple[bytes, int]] = ()
-    ) -> list[Listed]:
-        """What its list holds: what it has just taken, in that order, then what is wished back or listed again.
+    async def lose(self, account: int, device: str, attempts: Sequence[tuple[bytes, int]]) -> None:
+        """These were taken and surely have not arrived: as if the phone had opened a stream since."""
+        messages, numbers = [message for message, _ in attempts], [number for _, number in attempts]
+        await self._pool.execute(_LOSE, account, device, messages, numbers)
 
-        `lost`: taken before, and surely not arrived.
-        """
+    async def listed(self, account: int, device: str, fresh: Sequence[tuple[bytes, int]]) -> list[Listed]:
+        """What its list holds: what it has just taken, in that order, then what is wished back or listed again."""
         rows = await self._pool.fetch(
             _LISTED,
             account,
@@ -82,8 +92,6 @@ class Apps:
             AGAIN_UNTIL_S,
             MAX_AGAIN,
             MAX_CANCELS,
-            [message for message, _ in lost],
-            [number for _, number in lost],
             MAX_AT_ONCE,
         )
         return [Listed(*row) for row in rows]
@@ -92,6 +100,10 @@ class Apps:
         """A new session, which ends the older ones; None where the account has no such phone."""
         session: int | None = await self._pool.fetchval(_ATTACH, account, device, APP_PROTOCOLS, gateway)
         return session
+
+    async def wish_back(self, campaign: str, limit: int) -> list[Wished]:
+        """Notes that what these phones have taken of a campaign is no longer wanted; those of which it was not yet."""
+        return [Wished(*row) for row in await self._pool.fetch(_WISH_BACK, campaign, limit, APP_PROTOCOLS)]
 
     async def update(self, account: int, device: str, software: str, sims: Sequence[Sim] | None) -> bool:
         """Keeps what the phone says it is; False where the account has no such phone."""
@@ -124,7 +136,8 @@ select h.session, h.works, array(select slot from sims s where s.device_id = h.i
     (
         select count(*)::int from work w
         where w.holder = h.id and w.state = 'taken' and w.taken_at > now() - make_interval(secs => $6)
-    )
+    ),
+    (select coalesce(max(delay_min_ms + delay_max_ms), 0) / 2000.0::float8 from budgets b where b.device_id = h.id)
 from here h left join paces p on p.device_id = h.id
 """
 
@@ -143,13 +156,11 @@ with clock as (
 ), held as (
     select w.*, f.place, w.cancel_wished_at is not null as cancel,
         w.prio >= p.least_priority and (w.heard_at is null or w.heard_at < w.taken_at) as unheard,
-        w.session <> p.session or l.attempt is not null as at_once
+        w.session <> p.session as at_once
     from work w join phone p on p.id = w.holder
     join attempts a on a.message_id = w.message_id and a.number = w.attempt and a.journal = p.journal
     left join unnest($3::bytea[], $4::smallint[]) with ordinality as f (message_id, attempt, place)
         on f.message_id = w.message_id and f.attempt = w.attempt
-    left join unnest($9::bytea[], $10::smallint[]) as l (message_id, attempt)
-        on l.message_id = w.message_id and l.attempt = w.attempt
     where w.account_id = $1 and w.state = 'taken' and w.valid_until > now()
         and w.taken_at > now() - make_interval(secs => $6)
 ), listed as (
@@ -157,7 +168,7 @@ with clock as (
     union all
     (select * from held where place is null and cancel order by cancel_wished_at, tag limit $8)
     union all
-    (select * from held where place is null and not cancel and unheard and at_once order by taken_at, tag limit $11)
+    (select * from held where place is null and not cancel and unheard and at_once order by taken_at, tag limit $9)
     union all
     (
         select * from held
@@ -176,11 +187,32 @@ from listed l cross join phone p join messages m on m.id = l.message_id
 order by l.place, l.cancel desc, l.taken_at, l.tag
 """
 
+_LOSE = """
+with mine as (
+    select w.message_id from work w
+    join unnest($3::bytea[], $4::smallint[]) as l (message_id, attempt) using (message_id, attempt)
+    where w.holder = $2 and w.account_id = $1 and w.state = 'taken' order by w.message_id for update of w
+)
+update work w set session = -1 from mine m where w.message_id = m.message_id
+"""
+
 _ATTACH = """
 update devices set session = session + 1, gateway = $4, opened_at = now(), renewed_at = now(), last_seen_at = now(),
     closed_at = null
 where id = $2 and account_id = $1 and protocol = any($3) and deleted_at is null
 returning session
+"""
+
+_WISH_BACK = """
+with found as (
+    select w.message_id from campaign_rows r join work w using (message_id) join devices d on d.id = w.holder
+    where r.campaign_id = $1 and r.state = 'fed' and w.state = 'taken' and w.cancel_wished_at is null
+        and d.protocol = any($3)
+        and (select state from attempts a where a.message_id = w.message_id and a.number = w.attempt) = 'taken'
+    order by w.message_id limit $2 for update of w
+)
+update work w set cancel_wished_at = now() from found f where w.message_id = f.message_id
+returning w.holder, w.message_id, w.attempt
 """
 
 _UPDATE = """

@@ -1,9 +1,10 @@
 """What this server tells the app about itself: intervals, settings and webhooks, the same at every start of the app.
 
 The app asks its user to restart it whenever a pushed setting differs from the one before, and shows a notification for
-each webhook that is new. So nothing here may depend on anything but the device.
+each webhook that is new. So nothing here may depend on anything but the device and what its owner has set.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -31,10 +32,21 @@ _EVENTS: Final = (*_OLD_EVENTS, "sms:data-received", "mms:received")
 _AGENT: Final = re.compile(r"me\.capcom\.smsgateway/(\d{1,4})\.(\d{1,4})")
 
 
-def settings(signing_key: str) -> Mapping[str, Any]:
-    """The settings that the app imports. A limit of its own would hold back texts that no other phone may send."""
+def settings(signing_key: str, pause_ms: tuple[int, int]) -> Mapping[str, Any]:
+    """The settings that the app imports. A limit of its own would hold back texts that no other phone may send.
+
+    `pause_ms`: the least and the most milliseconds between two sends. The app knows whole seconds: never fewer.
+    """
+    shortest, longest = (math.ceil(each / 1000) for each in pause_ms)
     return {
-        "messages": {"processing_order": "FIFO", "limit_period": "Disabled", "log_lifetime_days": MEMORY_DAYS},
+        "messages": {
+            "processing_order": "FIFO",
+            "limit_period": "Disabled",
+            "log_lifetime_days": MEMORY_DAYS,
+            # Also where there is none: the app keeps what it was told before, and takes every null for a change.
+            "send_interval_min": shortest,
+            "send_interval_max": longest,
+        },
         "ping": {"interval_seconds": PING_S},
         "webhooks": {"internet_required": True, "retry_count": HOOK_TRIES, "signing_key": signing_key},
         "gateway": {"notification_channel": "SSE_ONLY"},

@@ -28,19 +28,26 @@ _RESULTS: Final[Mapping[str, str]] = {
     "RADIO_OFF": "radio_off",
     "RADIO_NOT_AVAILABLE": "radio_off",
     "RIL_RADIO_NOT_AVAILABLE": "radio_off",
+    "RIL_NETWORK_NOT_READY": "no_service",
     "RIL_SIM_ABSENT": "sim_missing",
     "RIL_INVALID_SIM_STATE": "sim_missing",
     "FDN_CHECK_FAILURE": "invalid_number",
     "SHORT_CODE_NOT_ALLOWED": "invalid_number",
     "SHORT_CODE_NEVER_ALLOWED": "invalid_number",
+    "INVALID_SMS_FORMAT": "invalid_number",
     "RIL_INVALID_SMS_FORMAT": "invalid_number",
     "LIMIT_EXCEEDED": "limit_exceeded",
     "RIL_REQUEST_RATE_LIMITED": "limit_exceeded",
+    # The phone's user said no when Android asked, or did not answer in time.
+    "UNEXPECTED_EVENT_STOP_SENDING": "limit_exceeded",
     "NETWORK_REJECT": "carrier_rejected",
     "RIL_NETWORK_REJECT": "carrier_rejected",
+    "NETWORK_ERROR": "carrier_rejected",
     "RIL_NETWORK_ERR": "carrier_rejected",
     "RIL_ACCESS_BARRED": "no_subscription",
+    "REQUEST_NOT_SUPPORTED": "no_subscription",
     "RIL_REQUEST_NOT_SUPPORTED": "no_subscription",
+    "NO_DEFAULT_SMS_APP": "no_permission",
 }
 
 

@@ -23,18 +23,24 @@ from services.gateway.phones.smsgate.outcomes import told
 from services.gateway.phones.smsgate.receiver import Capabilities
 from services.gateway.phones.smsgate.signs import Signs
 from services.gateway.phones.smsgate.streams import Stream, Streams
+from services.gateway.store import Store
 from shared.bus.rpc import RpcClient
 from shared.contracts.envelope import encode_item
 from shared.contracts.registry import (
     DISPATCHER_APP_ATTACH,
+    DISPATCHER_APP_LOSE,
     DISPATCHER_APP_PULL,
     DISPATCHER_APP_UPDATE,
     all_subjects,
     ask_back_subject,
+    asked_subject,
+    lost_subject,
     pulled_subject,
+    settings_subject,
+    spoke_subject,
     wake_subject,
 )
-from shared.contracts.rpc.apps import AttachApp, PullWork, UpdateApp
+from shared.contracts.rpc.apps import AttachApp, LoseList, PullWork, UpdateApp
 from shared.errors import Invalid, SmsFleetError, Unavailable
 
 log = structlog.get_logger()
@@ -42,8 +48,6 @@ log = structlog.get_logger()
 PREFIXES: Final = ("/mobile/v1", "/api/mobile/v1")
 TIMEOUT_S: Final = 5.0
 UNSUBSCRIBE_S: Final = 2.0
-MAX_LOST: Final = 1000
-"""Phones whose lost lists are remembered; those of others are listed again after their time."""
 
 
 class Asked(NamedTuple):
@@ -70,6 +74,7 @@ class Means(NamedTuple):
     streams: Streams
     capabilities: Capabilities
     signs: Signs
+    store: Store
     seen: Callable[[int, str], None]
     clock: Callable[[], float]
     monotonic: Callable[[], float]
@@ -82,7 +87,6 @@ class AppRoutes:
         """`means.seen` hears the account and device of each phone that registers."""
         self._door = door
         self._means = means
-        self._lost: dict[str, list[str]] = {}
         self._routes: dict[str, dict[str, Callable[[Asked], Awaitable[Reply]]]] = {
             "device": {"POST": self._register, "PATCH": self._update, "GET": self._show},
             "message": {"GET": self._pull, "PATCH": self._report},
@@ -158,31 +162,47 @@ class AppRoutes:
 
     async def _pull(self, asked: Asked) -> Reply:
         owner = await self._owner(asked)
-        question = PullWork(account=owner.account, device=owner.device, lost=self._lost.pop(owner.device, []))
-        streams, fresh = self._means.streams, 0
-        streams.list_begins(owner.device)
-        hanging_up = asyncio.ensure_future(_hung_up(asked.receive))
-        try:
-            pulled = await self._means.rpc.ask(DISPATCHER_APP_PULL, question, TIMEOUT_S)
-            fresh = pulled.fresh
-            if hanging_up.done() and pulled.jobs:
-                self._lose(owner.device, [job.attempt for job in pulled.jobs])
-                raise Gone
-        finally:
-            hanging_up.cancel()
-            streams.list_ends(owner.device, fresh)
-        if streams.of(owner.device) is None:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await self._means.client.publish(pulled_subject(owner.device), str(fresh).encode())
+        question = PullWork(account=owner.account, device=owner.device)
+        async with self._listing(owner.device) as fresh:
+            hanging_up = asyncio.ensure_future(_hung_up(asked.receive))
+            try:
+                pulled = await self._means.rpc.ask(DISPATCHER_APP_PULL, question, TIMEOUT_S)
+                is_gone = hanging_up.done()
+            finally:
+                hanging_up.cancel()
+            if not is_gone:
+                fresh += [job.attempt for job in pulled.jobs[: pulled.fresh]]
+        if is_gone and pulled.jobs:
+            await self._lose(owner, [job.attempt for job in pulled.jobs])
+            raise Gone
         return answer(200, [wire.message(job) for job in pulled.jobs])
 
-    def _lose(self, device: str, attempts: list[str]) -> None:
-        """The phone has given up the call for this list, as it does whenever it is woken meanwhile: it asks again."""
-        while len(self._lost) >= MAX_LOST:
-            del self._lost[next(iter(self._lost))]
-        self._lost[device] = attempts
-        if (stream := self._means.streams.of(device)) is not None:
+    @contextlib.asynccontextmanager
+    async def _listing(self, device: str) -> AsyncIterator[list[str]]:
+        """The phone's stream, wherever it is, wakes it not in the context's time, which fills in what is new for it."""
+        streams, fresh = self._means.streams, list[str]()
+        elsewhere = streams.of(device) is None
+        if elsewhere:
+            await self._tell(asked_subject(device))
+        streams.list_begins(device)
+        try:
+            yield fresh
+        finally:
+            streams.list_ends(device, fresh)
+            if elsewhere:
+                await self._tell(pulled_subject(device), " ".join(fresh))
+
+    async def _lose(self, owner: Owner, attempts: list[str]) -> None:
+        """The phone has given up the call for this list, as it does whenever it is woken meanwhile.
+
+        It asks again, and may have done so already; not necessarily here.
+        """
+        question = LoseList(account=owner.account, device=owner.device, attempts=attempts)
+        await self._means.rpc.ask(DISPATCHER_APP_LOSE, question, TIMEOUT_S)
+        if stream := self._means.streams.of(owner.device):
             stream.wake()
+        else:
+            await self._tell(lost_subject(owner.device))
 
     async def _report(self, asked: Asked) -> Reply:
         """On JetStream's disk before the answer; ids that are not ours are accepted and passed over."""
@@ -197,7 +217,16 @@ class AppRoutes:
         for each in found:
             if each.expired or not each.reports:
                 self._means.signs.spoke_of(*owner, each.attempt, expired=each.expired)
+            if stream := self._means.streams.of(owner.device):
+                stream.spoke_of(each.attempt)
+            else:
+                await self._tell(spoke_subject(owner.device), each.attempt)
         return DONE
+
+    async def _tell(self, subject: str, content: str = "") -> None:
+        """Tells whichever gateway has the phone's stream, if any; what is lost here costs time and no message."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self._means.client.publish(subject, content.encode())
 
     async def _webhooks(self, asked: Asked) -> Reply:
         owner = await self._owner(asked)
@@ -205,7 +234,8 @@ class AppRoutes:
 
     async def _settings(self, asked: Asked) -> Reply:
         owner = await self._owner(asked)
-        return answer(200, facts.settings(self._means.capabilities.signing_key(owner.device)))
+        pause_ms = await self._means.store.pause(*owner)
+        return answer(200, facts.settings(self._means.capabilities.signing_key(owner.device), pause_ms))
 
     async def _owner(self, asked: Asked) -> Owner:
         owner = await self._door.owner(asked.authorization, asked.address)
@@ -232,25 +262,27 @@ class AppRoutes:
         finally:
             log.info("app gone", device=owner.device, session=stream.session)
             # Nothing is leased to it, and thousands of sessions at once are not closed in the time that is left.
-            if means.streams.draining:
-                means.connections.forget(stream)
-            else:
-                await means.connections.remove(stream)
+            await means.connections.remove(stream, lambda: not means.streams.draining)
 
 
 @contextlib.asynccontextmanager
 async def _listening(client: Client, stream: Stream) -> AsyncIterator[None]:
     """What is said about the phone reaches its stream for the context's time. Raises Unavailable."""
-    wake, ask_back, pulled = (subject(stream.device) for subject in (wake_subject, ask_back_subject, pulled_subject))
+    device = stream.device
+
+    heard: dict[str, Callable[[str], None]] = {
+        wake_subject(device): lambda _: stream.wake(),
+        ask_back_subject(device): stream.ask_back,
+        settings_subject(device): lambda _: stream.outdate(),
+        asked_subject(device): lambda _: stream.list_begins(),
+        pulled_subject(device): lambda fresh: stream.list_ends(fresh.split()),
+        lost_subject(device): lambda _: stream.wake(),
+        spoke_subject(device): stream.spoke_of,
+    }
 
     async def hear(message: Msg) -> None:
-        if message.subject == wake:
-            stream.wake()
-        elif message.subject == ask_back:
-            stream.ask_back(message.data.decode())
-        elif message.subject == pulled:
-            stream.list_begins()
-            stream.list_ends(int(message.data))
+        if (do := heard.get(message.subject)) is not None:
+            do(message.data.decode())
 
     try:
         hearing = await client.subscribe(all_subjects(stream.device), cb=hear)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -22,6 +22,15 @@ WAKE_GAP_S: Final = 1.0
 
 LIST_GAP_S: Final = 0.3
 """Between a list and the next wake, so that it has arrived."""
+
+UNHEARD_GAP_S: Final = 5.0
+"""The same after a list with new messages, until the phone speaks of one of them: a slow link may still be carrying it.
+
+An app that is woken meanwhile gives the answer up, and would be given the same messages again only after minutes.
+"""
+
+LONGEST_LIST_S: Final = 20.0
+"""A call for a list is over after this many seconds, whether or not anybody has said so."""
 
 MOST_PAUSES: Final = 10
 """A stream opens after at most so many of these pauses."""
@@ -53,6 +62,7 @@ _HEADERS: Final = [
 ]
 _KEEPALIVE: Final = b":keepalive\n\n"
 _ENQUEUED: Final = b"event: MessageEnqueued\ndata: null\n\n"
+_SETTINGS: Final = b"event: SettingsUpdated\ndata: null\n\n"
 
 
 class Stream:
@@ -65,9 +75,12 @@ class Stream:
         "_gap_s",
         "_heard_at",
         "_last_wake_at",
+        "_listed_at",
         "_lists",
         "_monotonic",
         "_next_wake_at",
+        "_outdated",
+        "_unheard",
         "_waked_at",
         "_wanted",
         "_written_at",
@@ -86,10 +99,13 @@ class Stream:
         self._farewell: Farewell | None = None
         self._asking_back: list[str] = []
         self._wanted = False
+        self._outdated = False
         self._lists = 0
         self._gap_s = WAKE_GAP_S
         self._waked_at: float | None = None
         self._last_wake_at = float("-inf")
+        self._listed_at = float("-inf")
+        self._unheard: frozenset[str] = frozenset()
         self._next_wake_at = self._written_at = self._heard_at = monotonic()
 
     def wake(self) -> None:
@@ -103,27 +119,40 @@ class Stream:
             self._asking_back.append(attempt)
             self._bell.ring()
 
+    def outdate(self) -> None:
+        """What the phone was told by its settings is out of date."""
+        self._outdated = True
+        self._bell.ring()
+
     def end(self, farewell: Farewell | None) -> None:
         """Ends the stream; the phone opens another one in a while."""
         self._farewell = self._farewell or farewell or Farewell("unavailable", "The phone is gone.")
         self._bell.ring()
 
     def list_begins(self) -> None:
-        """The phone has asked for its list: a wake would make it give up the answer."""
+        """The phone has asked for its list, here or elsewhere: a wake would make it give up the answer."""
         self._heard_at = self._monotonic()
         self._lists += 1
 
-    def list_ends(self, fresh: int) -> None:
-        """The phone has its list, with so many new messages."""
-        now = self._heard_at = self._monotonic()
+    def list_ends(self, fresh: Sequence[str]) -> None:
+        """The phone has been given its list, with these new attempts."""
+        now = self._heard_at = self._listed_at = self._monotonic()
         self._lists = max(0, self._lists - 1)
+        self._unheard = frozenset(fresh)
         if fresh or self._waked_at is None:
             self._gap_s = WAKE_GAP_S
-            self._next_wake_at = max(self._last_wake_at + WAKE_GAP_S, now + LIST_GAP_S)
+            self._next_wake_at = max(self._last_wake_at + WAKE_GAP_S, now + (UNHEARD_GAP_S if fresh else LIST_GAP_S))
         else:
             self._next_wake_at = now + self._gap_s
         self._waked_at = None
         self._bell.ring()
+
+    def spoke_of(self, attempt: str) -> None:
+        """The phone has told of an attempt; if that was new in its last list, the list has arrived."""
+        if attempt in self._unheard:
+            self._unheard = frozenset()
+            self._next_wake_at = max(self._last_wake_at + WAKE_GAP_S, self._listed_at + LIST_GAP_S)
+            self._bell.ring()
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Serves the phone until its connection ends, the stream is ended, or the phone turns out to be gone."""
@@ -149,6 +178,9 @@ class Stream:
         while self._asking_back:
             told = msgspec.json.encode({"messageId": self._asking_back.pop(0)})
             await self._write(send, b"event: MessageCancelled\ndata: " + told + b"\n\n")
+        if self._outdated:
+            self._outdated = False
+            await self._write(send, _SETTINGS)
         if self._may_wake() and now >= self._next_wake_at:
             if now - self._next_wake_at > FORGIVEN_S:
                 self._gap_s = WAKE_GAP_S
@@ -165,6 +197,9 @@ class Stream:
             self.end(None)
 
     def _may_wake(self) -> bool:
+        if self._monotonic() >= self._heard_at + LONGEST_LIST_S:
+            # The gateway that was asked has died, or what it said was lost.
+            self._lists = 0
         return self._wanted and not self._lists
 
     def _gone_at(self) -> float:
@@ -173,7 +208,9 @@ class Stream:
 
     def _next_at(self) -> float:
         soonest = min(self._written_at + KEEPALIVE_S, self._gone_at())
-        return min(soonest, self._next_wake_at) if self._may_wake() else soonest
+        if self._may_wake():
+            return min(soonest, self._next_wake_at)
+        return min(soonest, self._heard_at + LONGEST_LIST_S) if self._wanted else soonest
 
     async def _write(self, send: Send, chunk: bytes) -> None:
         self._written_at = self._monotonic()
@@ -227,8 +264,8 @@ class Streams:
         if stream := self._of.get(device):
             stream.list_begins()
 
-    def list_ends(self, device: str, fresh: int) -> None:
-        """It has it, with so many new messages."""
+    def list_ends(self, device: str, fresh: Sequence[str]) -> None:
+        """It has been given it, with these new attempts."""
         self._listing[device] -= 1
         if not self._listing[device]:
             del self._listing[device]
