@@ -10,11 +10,13 @@ from string import Template
 from typing import Final
 
 from deploy.local.credentials import NATS_ROLES, nkey_pair
+from deploy.local.nats import SMALLEST_STORE
 from shared.db.privileges import SERVICES
 
 TEMPLATE: Final = Path(__file__).with_name("env.template")
 
 DEFAULT_STORE_MB: Final = 2048
+LEAST_STORE_MB: Final = SMALLEST_STORE >> 20
 
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _BIND: Final = re.compile(r"[0-9a-fA-F.:\[\]]+")
@@ -32,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--http-port", type=_port, default=80, help="default: 80")
     parser.add_argument("--https-port", type=_port, default=443, help="default: 443")
     parser.add_argument(
-        "--nats-store-mb", type=int, default=DEFAULT_STORE_MB, help=f"what NATS may keep (default: {DEFAULT_STORE_MB})"
+        "--nats-store-mb",
+        type=_megabytes,
+        default=DEFAULT_STORE_MB,
+        help=f"what NATS may keep, well below what the disk of its volume holds (default: {DEFAULT_STORE_MB})",
     )
     print(render(parser.parse_args(argv)), end="")
     return 0
@@ -41,10 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def render(args: argparse.Namespace) -> str:
     """The content of .env."""
     host = args.domain or args.host
+    http = f"http://{host}" + ("" if args.http_port == 80 else f":{args.http_port}")
     values = {
         "host": host,
         "public_url": f"https://{host}" + ("" if args.https_port == 443 else f":{args.https_port}"),
         "certificate": "acme" if args.domain else "internal",
+        "ca_url": "" if args.domain else f"{http}/ca.crt",
         "bind": args.bind,
         "http_port": args.http_port,
         "https_port": args.https_port,
@@ -69,6 +76,12 @@ def _bind(text: str) -> str:
     if not _BIND.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no address")
     return text
+
+
+def _megabytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < LEAST_STORE_MB:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of MB from {LEAST_STORE_MB} on")
+    return int(text)
 
 
 def _port(text: str) -> int:

@@ -34,11 +34,12 @@ def install(home: Home, settings: Settings, tls: Tls) -> Program:
     folder = _folder(home)
     make_folder(folder, 0o700)
     make_folder(folder / _PAGE, 0o700)
-    configuration = home.secrets / "caddy.json"
+    configuration = _settings(home)
     write_private(configuration, json.dumps(_configuration(folder, settings, tls), indent=2))
 
     async def ready() -> bool:
-        return await _serves(root_certificate(home), tls)
+        # Asked for an address, it answers for the one that was dialled; a name can be asked for anywhere.
+        return await serves(home, next(each for each in tls.names if not is_address(each)), tls.port)
 
     return Program(
         name=NAME,
@@ -68,21 +69,28 @@ def publish(home: Home, tls: Tls) -> str:
     return fingerprint
 
 
-async def _serves(root: Path, tls: Tls) -> bool:
+def port_of(home: Home) -> int:
+    """Return the port on which this installation's Caddy speaks https. Raise OSError or ValueError without one."""
+    told = json.loads(_settings(home).read_text())
+    return int(told["apps"]["http"]["servers"]["tls"]["listen"][0].removeprefix(":"))
+
+
+async def serves(home: Home, name: str, port: int) -> bool:
     """Return whether the gateway answers through it, under a certificate that the root certificate vouches for."""
-    # Asked for an address, it answers for the one that was dialled; a name can be asked for anywhere.
-    name = next(each for each in tls.names if not is_address(each))
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(_READY_S):
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", tls.port, ssl=ssl.create_default_context(cafile=root), server_hostname=name
-            )
+            trusting = ssl.create_default_context(cafile=root_certificate(home))
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting, server_hostname=name)
             try:
                 writer.write(f"GET /health/live HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
                 return (await reader.readline()).split()[1:2] == [b"200"]
             finally:
                 writer.transport.abort()
     return False
+
+
+def _settings(home: Home) -> Path:
+    return home.secrets / "caddy.json"
 
 
 def _folder(home: Home) -> Path:

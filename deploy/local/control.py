@@ -10,10 +10,12 @@ import time
 from dataclasses import dataclass
 
 from deploy.local import lock, probes, workers
+from deploy.local.dashboard import first_link
 from deploy.local.paths import PROJECT, Home
 from deploy.local.progress import Progress, Started, relay
-from deploy.local.state import Run, Running, read_credentials, read_run
+from deploy.local.state import Run, Running, connections, read_credentials, read_run
 from deploy.local.supervisor import end_left_over
+from shared.errors import SmsFleetError
 
 START_S = 180.0
 STOP_S = 90.0
@@ -84,13 +86,15 @@ def wait_for_the_other(home: Home, progress: Progress) -> int:
     while time.monotonic() < deadline:
         run = read_run(home)
         if run is not None and run.ready and run.mark.alive:
-            kept = read_credentials(home)
+            kept, link = read_credentials(home), _link(home, progress)
             progress.note(f"SMSFleet is already running (process {run.pid})")
             progress.ready(
                 Started(
                     home=str(home.path),
                     base_url=run.base_url,
                     api_key=kept.get("api_key", ""),
+                    dashboard_url=kept.get("dashboard_url", ""),
+                    dashboard_link=link,
                     phones=[each.name for each in run.phones],
                     pid=run.pid,
                     already_running=True,
@@ -103,6 +107,16 @@ def wait_for_the_other(home: Home, progress: Progress) -> int:
         time.sleep(0.05)
     progress.failed(f"another process holds {home.lock} but does not get ready: `smsfleet down`, then `smsfleet up`")
     return 1
+
+
+def _link(home: Home, progress: Progress) -> str:
+    try:
+        known = connections(home)
+        dashboard = read_credentials(home).get("dashboard_url", "")
+        return asyncio.run(first_link(dashboard, known.nats_url, known.nkey("cli"))).link
+    except SmsFleetError as problem:
+        progress.note(f"no link to the dashboard is made: {problem}")
+        return ""
 
 
 def running(home: Home) -> Run | None:

@@ -42,6 +42,14 @@ def nats_public_keys(home: Home, roles: Sequence[str] = NATS_ROLES) -> dict[str,
     return {role: _read(_public_file(home, role)) for role in roles}
 
 
+def given_seed_files(folder: Path) -> dict[str, Path]:
+    """Return the private NATS key file of each role in a folder of theirs, `nats-ROLE.nk`; raise LocalError."""
+    files = {role: folder / f"nats-{role}.nk" for role in NATS_ROLES}
+    if missing := [path.name for path in files.values() if not path.is_file()]:
+        raise LocalError(f"SMSFLEET_NATS_NKEY_FOLDER is {folder}, where there is no {', '.join(missing)}")
+    return files
+
+
 def nkey_pair() -> tuple[str, str]:
     """Return a new private NATS key (its seed) and the public one."""
     # Loads a cryptographic library: only on the first start.

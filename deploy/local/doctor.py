@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deploy.local import control, lock, nats, ports, programs, system_user
+from deploy.local import caddy, control, lock, nats, ports, programs, system_user
 from deploy.local.errors import LocalError
 from deploy.local.paths import Home, free_bytes
 from deploy.local.settings import read_settings
@@ -50,6 +50,8 @@ async def examine(home: Home) -> list[Finding]:
         why = "".join(f"; {name}: {value}" for name, value in each.checks.items())
         verdict: Literal["good", "bad"] = "good" if each.state in ("ready", "running") else "bad"
         found.append(Finding(verdict, each.name, f"{each.state}, {each.restarts} restarts{why}"))
+    if any(each.name == caddy.NAME for each in run.servers):
+        found += [_runs("caddy program", programs.bundled(caddy.NAME)), await _through_caddy(home)]
     return found
 
 
@@ -112,8 +114,24 @@ def _port(home: Home) -> Iterator[Finding]:
             return
         ports.require_free(settings.bind, settings.port)
         yield Finding("good", "port", f"{settings.port} on {settings.bind} is free")
+        if tls := settings.tls:
+            yield _runs("caddy program", programs.bundled(caddy.NAME))
+            for port, setting in ((tls.port, "SMSFLEET_TLS_PORT"), (tls.ca_port, "SMSFLEET_TLS_CA_PORT")):
+                ports.require_free("0.0.0.0", port, setting)  # noqa: S104 (phones are on the network)
+            yield Finding("good", "tls", f"{tls.port} and {tls.ca_port} are free; for {', '.join(tls.names)}")
     except LocalError as problem:
         yield Finding("bad", "port", str(problem))
+
+
+async def _through_caddy(home: Home) -> Finding:
+    """Whether the gateway answers by https, under the authority whose root certificate phones are given."""
+    try:
+        port = caddy.port_of(home)
+    except (OSError, ValueError) as problem:
+        return Finding("bad", "tls", f"Caddy's configuration cannot be read ({problem}): start again")
+    if await caddy.serves(home, "localhost", port):
+        return Finding("good", "tls", f"port {port} answers under this installation's own authority")
+    return Finding("bad", "tls", f"port {port} does not answer under this installation's own authority: smsfleet logs")
 
 
 def _files(home: Home) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ def install(home: Home, say: Callable[[str], None]) -> tuple[Program, str]:
     settings = dict(_SETTINGS, unix_socket_directories=str(places.socket))
 
     async def ready() -> bool:
-        return (places.socket / SOCKET_NAME).exists() and await _answers(url)
+        return (places.socket / SOCKET_NAME).exists() and await answers(url)
 
     program = Program(
         name="postgres",
@@ -99,7 +99,8 @@ def install(home: Home, say: Callable[[str], None]) -> tuple[Program, str]:
     return program, url
 
 
-async def _answers(url: str) -> bool:
+async def answers(url: str) -> bool:
+    """Return whether the database answers a question."""
     import asyncpg
 
     with contextlib.suppress(OSError, asyncio.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):

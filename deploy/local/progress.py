@@ -15,6 +15,9 @@ class Started:
     home: str
     base_url: str
     api_key: str
+    dashboard_url: str = ""
+    dashboard_link: str = ""
+    """Signs in once, within ten minutes; empty where nobody could be given one."""
     phones: list[str] = field(default_factory=list)
     seconds: float = 0.0
     phases: dict[str, float] = field(default_factory=dict)
@@ -154,9 +157,14 @@ def relay(lines: IO[str], progress: Progress) -> bool | None:
 
 
 def _what_now(started: Started, stays: bool) -> str:
-    url, key = started.base_url, started.api_key
+    url, key, link = started.base_url, started.api_key, bool(started.dashboard_link)
     lines = [
         "",
+        f"  Dashboard {started.dashboard_link or started.dashboard_url}",
+        *(
+            ["            (signs you in once, within ten minutes; .venv/bin/smsfleet dashboard link makes another)"]
+            * link
+        ),
         f"  API       {url}  (described at {url}/docs)",
         f"  API key   {key}",
         f"  Phones    {', '.join(started.phones) or 'none: SMSFLEET_PHONE=0'}",

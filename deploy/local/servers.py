@@ -19,9 +19,10 @@ class Servers:
     nats_url: str
     redis_url: str
     nats_nkey_files: Mapping[str, Path] = field(default_factory=dict)
-    """The private key file of each role; empty for an external NATS."""
+    """The private key file of each role; empty for an external NATS without SMSFLEET_NATS_NKEY_FOLDER."""
     database_passwords: Mapping[str, str] = field(default_factory=dict)
-    """The password of each service's own role; empty for an external Postgres, where all use the one URL."""
+    """The password of each service's own role; empty for an external Postgres without SMSFLEET_DATABASE_PASSWORDS,
+    where all use the one URL."""
     programs: tuple[Program, ...] = ()
 
 
@@ -44,6 +45,8 @@ async def install(home: Home, say: Callable[[str], None], external: Mapping[str,
         program, nats_url = nats.install(home)
         programs.append(program)
         keys = {role: credentials.nats_seed_file(home, role) for role in credentials.NATS_ROLES}
+    elif folder := given.get("SMSFLEET_NATS_NKEY_FOLDER"):
+        keys = credentials.given_seed_files(Path(folder))
     if not redis_url:
         program, redis_url = valkey.install(home)
         programs.append(program)
@@ -52,4 +55,8 @@ async def install(home: Home, say: Callable[[str], None], external: Mapping[str,
         program, database_url = await asyncio.to_thread(postgres.install, home, say)
         programs.insert(0, program)
         passwords = postgres.service_passwords(home)
+    else:
+        from shared.db.privileges import passwords_of
+
+        passwords = passwords_of(given.get("SMSFLEET_DATABASE_PASSWORDS", ""))
     return Servers(database_url, nats_url, redis_url, keys, passwords, tuple(programs))

@@ -63,6 +63,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     services = dict(environment)
     if tls:
         services["SMSFLEET_PUBLIC_URL"] = public_url
+        services["SMSFLEET_CA_URL"] = tls.ca_url
         services["SMSFLEET_TRUSTED_PROXIES"] = _proxies(environment, bind)
     return Settings(
         bind=bind,

@@ -36,7 +36,7 @@ async def provision(nats_url: str, nkey: Mapping[str, str], replicas: int = 1) -
     """Make the streams and consumers; raise LocalError, or Startup, where that fails."""
     from shared.bus.provision import provision as run
 
-    async with _nats(nats_url, nkey, "provision") as client:
+    async with nats_connection(nats_url, nkey, "provision") as client:
         await run(client, replicas)
 
 
@@ -46,12 +46,13 @@ async def ensure_credentials(home: Home, base_url: str, nats_url: str, nkey: Map
     What an older version did not write there yet, or what was lost with the file, is made now. Raise LocalError.
     """
     kept = read_credentials(home)
-    if kept.get("base_url") != base_url:
-        write_credentials(home, {"base_url": base_url})
+    reached = {"base_url": base_url, "dashboard_url": f"{base_url}/dashboard"}
+    if not reached.items() <= kept.items():
+        write_credentials(home, reached)
     if not kept.get("api_key") or not kept.get("client_id"):
         from shared.bus.rpc import RpcClient
 
-        async with _nats(nats_url, nkey, "cli") as client:
+        async with nats_connection(nats_url, nkey, "cli") as client:
             await _complete(home, RpcClient(client))
     return read_credentials(home)
 
@@ -78,7 +79,8 @@ async def _complete(home: Home, rpc: "RpcClient") -> None:
 
 
 @contextlib.asynccontextmanager
-async def _nats(url: str, nkey: Mapping[str, str], role: str) -> "AsyncIterator[Client]":
+async def nats_connection(url: str, nkey: Mapping[str, str], role: str) -> "AsyncIterator[Client]":
+    """Give a connection to NATS as this role for the context's time; raise LocalError where it lets us not in."""
     from shared.bus.connection import opened
     from shared.contracts.registry import inbox_prefix
 

@@ -138,9 +138,11 @@ def connections(home: Home) -> Connections:
     redis_url = os.environ.get("SMSFLEET_REDIS_URL") or str(kept.get("redis_url", ""))
     given = os.environ.get("SMSFLEET_NATS_NKEY_FILE", "")
     if os.environ.get("SMSFLEET_NATS_URL") or given:
-        from deploy.local.credentials import NATS_ROLES
+        from deploy.local.credentials import NATS_ROLES, given_seed_files
 
         keys = dict.fromkeys(NATS_ROLES, given) if given else {}
+        if folder := os.environ.get("SMSFLEET_NATS_NKEY_FOLDER"):
+            keys = {role: str(path) for role, path in given_seed_files(Path(folder)).items()}
     else:
         keys = dict(kept.get("nats_nkey_files", {}))
     seed = os.environ.get("SMSFLEET_NATS_NKEY", "") if os.environ.get("SMSFLEET_NATS_URL") else ""

@@ -6,10 +6,11 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 from deploy.local import caddy, lock, ports, processes, setup, workers
 from deploy.local import servers as all_servers
+from deploy.local.dashboard import first_link
 from deploy.local.errors import LocalError
 from deploy.local.keeper import Keeper
 from deploy.local.paths import Home
@@ -130,6 +131,7 @@ class Supervisor:
             credentials = await setup.ensure_credentials(
                 self._home, self._settings.base_url, servers.nats_url, known.nkey("cli")
             )
+            link = await self._link(credentials["dashboard_url"], servers.nats_url, known.nkey("cli"))
         async with self._phase("phones") as detail:
             self._start_phones(credentials.get("enrolment_key", ""))
             await _all_ready(self._phones.values(), PHONE_START_S)
@@ -145,12 +147,22 @@ class Supervisor:
                 home=str(self._home.path),
                 base_url=self._settings.base_url,
                 api_key=credentials["api_key"],
+                dashboard_url=credentials["dashboard_url"],
+                dashboard_link=link,
                 phones=list(self._phones),
                 seconds=round(time.monotonic() - begun, 2),
                 phases=self._phases,
                 pid=os.getpid(),
             )
         )
+
+    async def _link(self, dashboard: str, nats_url: str, nkey: Mapping[str, str]) -> str:
+        try:
+            return (await first_link(dashboard, nats_url, nkey)).link
+        except SmsFleetError as problem:
+            # Whatever else it is for works without.
+            self._progress.note(f"no link to the dashboard is made: {problem}")
+            return ""
 
     async def _stay(self, stopping: "asyncio.Task[bool]") -> None:
         while not stopping.done():

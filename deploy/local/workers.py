@@ -25,7 +25,8 @@ def service(name: str, home: Home, servers: Servers, settings: Settings) -> Prog
     metrics_port = free_port()
     base = f"http://127.0.0.1:{metrics_port}"
     environment = {
-        **settings.environment,
+        # Nobody is told the others' passwords.
+        **{name: value for name, value in settings.environment.items() if name != "SMSFLEET_DATABASE_PASSWORDS"},
         "SMSFLEET_HOME": str(home.path),
         "SMSFLEET_DATABASE_URL": _database_url(name, servers),
         "SMSFLEET_NATS_URL": servers.nats_url,

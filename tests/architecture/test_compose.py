@@ -58,7 +58,19 @@ def test_every_container_is_bounded_watched_and_started_again(name: str) -> None
     image, _, tag = each["image"].rpartition(":")
     assert tag.removesuffix("}") not in ("", "latest"), image
     # Our own image says for itself how it is.
-    assert name in ONCE | LISTENS_TO_ITSELF or "healthcheck" in each or "build" in each
+    assert name in ONCE | LISTENS_TO_ITSELF or "healthcheck" in each or "SMSFLEET_IMAGE" in image
+
+
+def test_one_service_builds_the_image_for_all() -> None:
+    """Each build gives an image of another id, and `up` would recreate whatever runs an older one."""
+    ours = {name for name, each in COMPOSE.items() if "SMSFLEET_IMAGE" in each["image"]}
+    assert {name for name in ours if "build" in COMPOSE[name]} == {"migrate"}
+    assert {name for name in ours if COMPOSE[name].get("pull_policy") == "never"} == ours - {"migrate"}
+
+
+def test_the_store_of_nats_is_what_its_option_says() -> None:
+    assert made()["SMSFLEET_NATS_STORE"] == str(2048 << 20)
+    assert made("--nats-store-mb", "512")["SMSFLEET_NATS_STORE"] == str(512 << 20)
 
 
 def test_nothing_secret_has_a_default() -> None:
@@ -102,11 +114,19 @@ def test_each_service_gets_its_own_credentials_only() -> None:
 def test_init_knows_how_the_world_reaches_it(options: tuple[str, ...], expected: tuple[str, str, str]) -> None:
     told = made(*options)
     assert (told["SMSFLEET_HOST"], told["SMSFLEET_PUBLIC_URL"], told["SMSFLEET_CERTIFICATE"]) == expected
+    assert told["SMSFLEET_CA_URL"] == (f"http://{expected[0]}/ca.crt" if expected[2] == "internal" else "")
 
 
 @pytest.mark.parametrize(
     "options",
-    [("--domain", "a b"), ("--host", "x\ny"), ("--bind", "$(x)"), ("--https-port", "0"), ("--domain", "-x.org")],
+    [
+        ("--domain", "a b"),
+        ("--host", "x\ny"),
+        ("--bind", "$(x)"),
+        ("--https-port", "0"),
+        ("--domain", "-x.org"),
+        ("--nats-store-mb", "255"),
+    ],
 )
 def test_init_takes_nothing_that_it_could_not_write_down(
     options: tuple[str, ...], capsys: pytest.CaptureFixture[str]

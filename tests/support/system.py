@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nats.errors
 from nats.aio.client import Client
@@ -22,9 +22,14 @@ from deploy.local.paths import Home
 from shared.bus.connection import opened
 from tests.support.counter import lines
 from tests.support.embedded import TESTS, admit_tests
+from tests.support.freezing import frozen
 from tests.support.http import FORM, Response, ask, form, query
 from tests.support.local import Installation
+from tests.support.servers import containers
 from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from tests.support.containers import Containers
 
 QUICK_PHONE = {"SMSFLEET_PHONE_DELAY_MS": "5", "SMSFLEET_PHONE_DELIVERY_MS": "20"}
 ONE_ADDRESS = {"SMSFLEET_GUESSES_PER_MINUTE": "0", "SMSFLEET_TOKEN_RATE_PER_ADDRESS": "0"}
@@ -36,6 +41,8 @@ MOST_ROWS = 1000
 class System(Installation):
     """One running installation and what its first account can do with it."""
 
+    containers: "Containers | None" = None
+    """Its servers, in that kind of run; None: it runs them itself."""
     screen = ""
     """What the last start printed for its user."""
 
@@ -74,7 +81,7 @@ class System(Installation):
     async def nats(self) -> Client:
         """A connection to its NATS that may do everything, as no role of the system may."""
         place = Home(self.home)
-        if admit_tests(place):
+        if self.containers is None and admit_tests(place):
             os.kill(self.service("nats")["pid"], signal.SIGHUP)
         url, seed = self.connections["nats_url"], str(credentials.nats_seed_file(place, TESTS))
 
@@ -163,6 +170,12 @@ class System(Installation):
             problem.add_note(f"under way: {under_way[:5]}")
             raise
 
+    def halted(self, server: str) -> contextlib.AbstractContextManager[None]:
+        """`postgres`, `nats` or `valkey` stands still for the context's time: it is there and answers nothing."""
+        if self.containers is not None:
+            return self.containers.servers[server].halted()
+        return frozen(self.service(server)["pid"])
+
     async def healthy(self, within_s: float = 60.0) -> None:
         """Waits until every process runs, answers and every phone is connected."""
 
@@ -215,10 +228,15 @@ async def running_system(**settings: str) -> AsyncIterator[System]:
     """A started system in a folder of its own for the context's time; `settings` are SMSFLEET_* variables."""
     # A folder with a short path: sockets inside it have names of 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="smsfleet-"))
-    system = System(folder / "home", **{**QUICK_PHONE, **ONE_ADDRESS, **settings})
     try:
-        await system.start_up()
-        yield system
+        async with containers(Home(folder / "home")) as servers:
+            given = servers.settings if servers else {}
+            system = System(folder / "home", **{**QUICK_PHONE, **ONE_ADDRESS, **given, **settings})
+            system.containers = servers
+            try:
+                await system.start_up()
+                yield system
+            finally:
+                await asyncio.to_thread(system.remove)
     finally:
-        await asyncio.to_thread(system.remove)
         shutil.rmtree(folder, ignore_errors=True)
