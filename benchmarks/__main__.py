@@ -2,12 +2,13 @@
 
 import sys
 
-from benchmarks import accept, bearer, latency, lease, scheduled, webhooks, whole_path
+from benchmarks import accept, bearer, dashboard, latency, lease, scheduled, sse, webhooks, whole_path
 
 
 def main() -> int:
     """Runs them all; 0 unless one could not be run."""
-    return max(measurement.main() for measurement in (accept, bearer, whole_path, latency, scheduled, lease, webhooks))
+    measurements = (accept, bearer, whole_path, latency, scheduled, lease, sse, dashboard, webhooks)
+    return max(measurement.main() for measurement in measurements)
 
 
 if __name__ == "__main__":

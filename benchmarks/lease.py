@@ -159,38 +159,38 @@ class _Live:
 
     async def vacuum(self) -> None:
         """Lets go of dead rows."""
-        await _execute(self.url, "vacuum (analyze) work")
+        await execute(self.url, "vacuum (analyze) work")
 
 
 @contextlib.asynccontextmanager
 async def _database(url: str, rows: int, kind: Kind) -> AsyncIterator[_Live]:
     """So many live rows, nine tenths of them of this kind, for the context's time."""
-    own = _on(url, f"live_{rows}")
+    own = on_database(url, f"live_{rows}")
     # A copy of files: through the log it would leave a checkpoint's work to the leases that are timed.
-    await _execute(url, f"create database live_{rows} template {_template(rows)} strategy file_copy")
+    await execute(url, f"create database live_{rows} template {_template(rows)} strategy file_copy")
     try:
         async with _pool(own) as pool:
             stores = await Stores.on(pool)
             [free_queue] = await stores.queues.intern([FREE])
             [kind_queue] = await stores.queues.intern([kind.queue])
             of_kind = 0 if kind == KINDS[0] else rows * 9 // 10
-            await _execute(own, _KIND_WORK, 0, of_kind, ACCOUNT, kind_queue, kind.state)
-            await _execute(own, _FREE_WORK, of_kind, rows - of_kind, ACCOUNT, free_queue, 0, LANES)
-            await _execute(own, "vacuum (analyze) work")
+            await execute(own, _KIND_WORK, 0, of_kind, ACCOUNT, kind_queue, kind.state)
+            await execute(own, _FREE_WORK, of_kind, rows - of_kind, ACCOUNT, free_queue, 0, LANES)
+            await execute(own, "vacuum (analyze) work")
             yield _Live(own, stores, await opened(stores), free_queue, rows, rows - of_kind)
     finally:
-        await _execute(url, f"drop database live_{rows}")
+        await execute(url, f"drop database live_{rows}")
 
 
 async def _make_template(url: str, rows: int) -> None:
     """A database with the schema and so many messages in the log, to be copied."""
-    await _execute(url, f"create database {_template(rows)}")
-    own = _on(url, _template(rows))
+    await execute(url, f"create database {_template(rows)}")
+    own = on_database(url, _template(rows))
     await asyncio.to_thread(migrate, own)
     async with _pool(own) as pool:
         await Stores.on(pool)
-    await _execute(own, _LOG, 0, rows, ACCOUNT)
-    await _execute(own, "vacuum (analyze) messages")
+    await execute(own, _LOG, 0, rows, ACCOUNT)
+    await execute(own, "vacuum (analyze) messages")
 
 
 @contextlib.asynccontextmanager
@@ -209,7 +209,7 @@ def _pool(url: str) -> contextlib.AbstractAsyncContextManager[Pool]:
     return connected_pool(ServiceSettings(nats_url="", database_url=url), "bench", size=2)
 
 
-async def _execute(url: str, statement: str, *arguments: object) -> None:
+async def execute(url: str, statement: str, *arguments: object) -> None:
     """On a connection of its own: bulk work takes longer than a service may."""
     connection = await asyncpg.connect(url, timeout=10, command_timeout=BULK_S)
     try:
@@ -218,7 +218,8 @@ async def _execute(url: str, statement: str, *arguments: object) -> None:
         await connection.close()
 
 
-def _on(url: str, database: str) -> str:
+def on_database(url: str, database: str) -> str:
+    """The same server's URL for another database."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
 
 

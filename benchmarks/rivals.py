@@ -15,7 +15,7 @@ from litestar.params import Body
 
 from services.gateway.app import SERVER_OPTIONS
 from services.gateway.dialects.smsmobile.answers import SendResult, Sent
-from shared.runtime.operations import serving
+from shared.runtime.serving import serving
 
 _ANSWER = Sent(
     SendResult(id="0" * 40, datetime="2026-01-01T00:00:00Z", datetimeLocal="2026-01-01T00:00:00Z", port=None)

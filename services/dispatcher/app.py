@@ -16,11 +16,15 @@ from services.dispatcher.consumers import Consumers
 from services.dispatcher.devices import DeviceAnswers
 from services.dispatcher.feeder import Feeder
 from services.dispatcher.fleet import Fleet
+from services.dispatcher.hints import PERIOD_S as HINTS_PERIOD_S
+from services.dispatcher.hints import Hinter
 from services.dispatcher.leasing import Leasing
 from services.dispatcher.pace import Paces
 from services.dispatcher.relay import Relay
 from services.dispatcher.retention import Retention
 from services.dispatcher.rpc import Answers, responders
+from services.dispatcher.searching import PERIOD_S as SEARCH_PERIOD_S
+from services.dispatcher.searching import Searching
 from services.dispatcher.settings import DispatcherSettings
 from services.dispatcher.store.apps import Apps
 from services.dispatcher.store.budgets import Budgets
@@ -36,6 +40,7 @@ from services.dispatcher.store.phones import Phones
 from services.dispatcher.store.queues import Queues
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.roster import Roster
+from services.dispatcher.store.search import Search
 from services.dispatcher.store.signs import Signs
 from services.dispatcher.store.stories import Stories
 from services.dispatcher.store.watch import Watch
@@ -70,6 +75,8 @@ class Dispatcher:
     sweeper: Sweeper
     feeder: Feeder
     retention: Retention
+    searching: Searching
+    hinter: Hinter
     watchdog: Watchdog
     partitions: Partitions
     publishers: dict[str, Publisher]
@@ -88,14 +95,19 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
     fleet, paces = Fleet(roster, system_clock), Paces(roster)
     wakes = Wakes(client, fleet, queues)
     leasing = Leasing(phones, Leases(pool), queues, fleet, wakes, time.monotonic)
-    consumers = Consumers(messages, Reports(pool), inbox, dead, fleet, paces, wakes, outbox_filled, random.random).all()
+    hinter, search = Hinter(client), Search(pool)
+    consumers = Consumers(
+        messages, Reports(pool), inbox, dead, fleet, paces, wakes, outbox_filled, hinter, random.random
+    ).all()
     signs = Signs(pool)
     devices = DeviceAnswers(phones, roster, budgets, signs, wakes, outbox_filled)
     answers = Answers(stories, inbox, dead, publishers, wakes, outbox_filled)
     watchdog, campaigns = Watchdog(Watch(pool)), Campaigns(pool)
+    apps = Apps(pool)
     feeder = Feeder(
         Feeding(pool),
         campaigns,
+        apps,
         messages,
         fleet,
         wakes,
@@ -106,24 +118,27 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
     )
     for consumer in consumers:
         consumer.subscribe(broker)
-    campaigning, app_answers = Campaigning(campaigns, system_clock), AppAnswers(Apps(pool), signs, leasing)
-    for responder in responders(leasing, app_answers, devices, answers, watchdog, campaigning):
-        responder.subscribe(broker)
-    relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
+    campaigning, app_answers = Campaigning(campaigns, system_clock), AppAnswers(apps, signs, leasing)
     retention = Retention(
         partitions,
         stories,
         inbox,
+        search,
         sent_days=settings.retention_sent_days,
         received_days=settings.retention_received_days,
     )
+    for responder in responders(leasing, app_answers, devices, answers, watchdog, campaigning, retention.told):
+        responder.subscribe(broker)
+    relay = Relay(Outbox(pool), publishers[registry.EVENT_ENVELOPE], outbox_filled)
     return Dispatcher(
         consumers=consumers,
         leasing=leasing,
         relay=relay,
-        sweeper=Sweeper(work, phones, roster, fleet, paces, leasing, wakes, outbox_filled),
+        sweeper=Sweeper(work, phones, roster, fleet, paces, leasing, wakes, outbox_filled, hinter),
         feeder=feeder,
         retention=retention,
+        searching=Searching(search, hinter, lambda: any(consumer.lag_s() > 0 for consumer in consumers)),
+        hinter=hinter,
         watchdog=watchdog,
         partitions=partitions,
         publishers=publishers,
@@ -158,12 +173,15 @@ async def open_service(settings: DispatcherSettings) -> AsyncIterator[Service]:
             service.tasks.start(f"consumer {index}", consumer.run())
             service.health.add(f"consumer {index}", consumer.state)
         service.tasks.start("takes", parts.leasing.run())
+        service.tasks.start("comings", parts.leasing.look())
         service.tasks.every("database", 1.0, look_at_database)
         service.tasks.every("relay", 0, parts.relay.tick)
         parts.sweeper.start(service.tasks)
         parts.feeder.start(service.tasks)
         parts.retention.start(service.tasks)
         service.tasks.every("watchdog", PERIOD_S, parts.watchdog.tick)
+        service.tasks.every("search", SEARCH_PERIOD_S, parts.searching.tick)
+        service.tasks.every("hints", HINTS_PERIOD_S, parts.hinter.tell)
         try:
             async with running_broker(broker):
                 yield service

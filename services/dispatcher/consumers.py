@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from services.dispatcher.fleet import Fleet
+from services.dispatcher.hints import Hinter
 from services.dispatcher.metrics import BURIED, ENDED, RECEIVED, STORED
 from services.dispatcher.pace import Paces
 from services.dispatcher.states import fold
@@ -40,6 +41,7 @@ class Consumers:
         paces: Paces,
         wakes: Wakes,
         outbox_filled: Bell,
+        hinter: Hinter,
         chance: Callable[[], float],
     ) -> None:
         """Rings `outbox_filled` when there are events to relay; `chance` gives random numbers from 0 to 1."""
@@ -52,6 +54,7 @@ class Consumers:
         self._paces = paces
         self._wakes = wakes
         self._outbox_filled = outbox_filled
+        self._hinter = hinter
 
     def all(self) -> list[BatchConsumer[SubmitSms] | BatchConsumer[AttemptReported] | BatchConsumer[TextReceived]]:
         """One batch consumer for each durable of the dispatcher."""
@@ -97,6 +100,7 @@ class Consumers:
         ready = await self._messages.submit(commands, self._fleet.prefer)
         STORED.inc(sum(len(command.recipients) for command in commands))
         self._outbox_filled.ring()
+        self._hinter.note("messages", {command.account for command in commands})
         await self._wakes.wake_for(ready)
 
     async def _reject(self, command: SubmitSms, reason: str) -> None:
@@ -114,7 +118,9 @@ class Consumers:
         ENDED.labels("sent").inc(sum(pace.succeeded for pace in paces))
         ENDED.labels("failed").inc(sum(pace.failed for pace in paces))
         self._outbox_filled.ring()
+        self._hinter.note("messages", {report.account for report in reports})
 
     async def _receive(self, texts: list[TextReceived]) -> None:
         RECEIVED.inc(await self._inbox.add(texts))
         self._outbox_filled.ring()
+        self._hinter.note("inbox", {text.account for text in texts})

@@ -64,6 +64,8 @@ class DeviceAnswers:
             raise Invalid("A delay is a range of milliseconds, at most an hour.", code="invalid_budget")
         if not await self._budgets.set(ask.account, ask.device, ask.slot, limits, ask.delay_ms):
             raise NotFound("There is no such phone or SIM in this account.")
+        if ask.delay_ms is not None:
+            await self._wakes.tell_settings(ask.device)
         return Done()
 
 

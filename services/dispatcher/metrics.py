@@ -15,6 +15,7 @@ UNKNOWN = Gauge("smsfleet_messages_unknown", "Messages of the last 24 hours of u
 PHONES = Gauge("smsfleet_phones", "Phones, by presence", ["presence"])
 OUTBOX = Gauge("smsfleet_outbox_events", "Events that are committed and not yet on the stream")
 OUTBOX_LAG = Gauge("smsfleet_outbox_oldest_seconds", "How long the oldest of those waits")
+SEARCH_LAG = Gauge("smsfleet_search_lag_seconds", "How long ago the oldest change was that the search does not know")
 
 for kind in FLAG_KINDS:
     FLAGGED.labels(kind)

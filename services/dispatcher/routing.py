@@ -1,7 +1,7 @@
 """Which queues a phone may serve, which phones may serve a queue, and which one is preferred: pure rules, no I/O."""
 
+import bisect
 import heapq
-import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -90,8 +90,11 @@ def may_serve(phone: OnlinePhone, queue: QueueKey) -> bool:
 def phones_to_wake(phones: Sequence[OnlinePhone], ready: Iterable[tuple[QueueKey, int]], turn: int) -> list[str]:
     """The phones to wake for so many ready messages of each queue; `turn` rotates who comes first."""
     chosen: dict[str, None] = {}
+    of_device = {phone.device: phone for phone in phones}
     for queue, messages in ready:
-        suitable = [phone.device for phone in phones if may_serve(phone, queue)]
+        # Thousands of phones at once may each give back what only they may send.
+        candidates = phones if queue.device is None else filter(None, [of_device.get(queue.device)])
+        suitable = [phone.device for phone in candidates if may_serve(phone, queue)]
         if suitable:
             start = turn % len(suitable)
             rotated = suitable[start:] + suitable[:start]
@@ -101,12 +104,21 @@ def phones_to_wake(phones: Sequence[OnlinePhone], ready: Iterable[tuple[QueueKey
 
 def failing(phones: Sequence[OnlinePhone]) -> frozenset[str]:
     """The phones of one account that fail far more than the others do; none where there is nothing to compare with."""
+    rates = sorted(phone.failure_rate for phone in phones)
     found = set()
     for phone in phones:
-        others = [other.failure_rate for other in phones if other.device != phone.device]
-        if others and phone.failure_rate >= FAILING and phone.failure_rate > 2 * statistics.median(others):
-            found.add(phone.device)
+        if phone.failure_rate >= FAILING and len(rates) > 1:
+            place = bisect.bisect_left(rates, phone.failure_rate)
+            if phone.failure_rate > 2 * _median_without(rates, place):
+                found.add(phone.device)
     return frozenset(found)
+
+
+def _median_without(ordered: Sequence[float], place: int) -> float:
+    """The median of all but one, without a copy: a fleet of thousands is looked at every second."""
+    count = len(ordered) - 1
+    low, high = (count - 1) // 2, count // 2
+    return (ordered[low + (low >= place)] + ordered[high + (high >= place)]) / 2
 
 
 class Choice:

@@ -1,5 +1,7 @@
 """The questions that the dispatcher answers: each subject of the registry bound to the one who knows."""
 
+from collections.abc import Awaitable, Callable
+
 import msgspec
 
 from services.dispatcher.apps import AppAnswers
@@ -25,11 +27,13 @@ from shared.contracts.rpc.messages import (
     DeleteMessages,
     ListDead,
     MarkRead,
+    MarkSeen,
     MessageStory,
     ReplayDead,
     ResendMessage,
     ShowMessage,
 )
+from shared.contracts.rpc.retention import AskRetention, Retention
 from shared.db.pool import is_surroundings_error
 from shared.errors import Conflict, NotFound
 from shared.model.ids import MessageId, attempt_id
@@ -106,6 +110,11 @@ class Answers:
         await self._inbox.mark_read(ask.account, ask.inbox)
         return Done()
 
+    async def mark_seen(self, ask: MarkSeen) -> Done:
+        """Marks a conversation's texts as seen by a person."""
+        await self._inbox.mark_seen(ask.account, ask.number, ask.until)
+        return Done()
+
     async def dead_letters(self, ask: ListDead) -> DeadLetters:
         """Dead letters; with its content where one was asked for."""
         letters = await self._dead.list(ask.id, max(1, min(ask.limit, 1000)))
@@ -129,6 +138,7 @@ def responders(
     answers: Answers,
     watchdog: Watchdog,
     campaigning: Campaigning,
+    retention: Callable[[AskRetention], Awaitable[Retention]],
 ) -> list[Responder]:  # type: ignore[type-arg]
     """One responder for each question of the registry that the dispatcher owns."""
     bound = [
@@ -146,7 +156,9 @@ def responders(
         (registry.DISPATCHER_RESEND, answers.resend),
         (registry.DISPATCHER_DELETE, answers.delete),
         (registry.DISPATCHER_MARK_READ, answers.mark_read),
+        (registry.DISPATCHER_MARK_SEEN, answers.mark_seen),
         (registry.DISPATCHER_ATTENTION, watchdog.attention),
+        (registry.DISPATCHER_RETENTION, retention),
         (registry.DISPATCHER_DEAD_LIST, answers.dead_letters),
         (registry.DISPATCHER_DEAD_REPLAY, answers.replay),
         *apps.bound(),

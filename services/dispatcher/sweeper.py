@@ -1,6 +1,7 @@
 """What the clock does: scheduled work becomes ready, leases end, validity ends, silence becomes `unknown`."""
 
 from services.dispatcher.fleet import Fleet
+from services.dispatcher.hints import Hinter
 from services.dispatcher.leasing import Leasing
 from services.dispatcher.pace import Paces
 from services.dispatcher.routing import drain_rate
@@ -27,6 +28,7 @@ class Sweeper:
         leasing: Leasing,
         wakes: Wakes,
         outbox_filled: Bell,
+        hinter: Hinter,
     ) -> None:
         """Rings `outbox_filled` when a sweep told events."""
         self._work = work
@@ -37,6 +39,7 @@ class Sweeper:
         self._leasing = leasing
         self._wakes = wakes
         self._outbox_filled = outbox_filled
+        self._hinter = hinter
 
     def start(self, tasks: Tasks) -> None:
         """Starts each job at its own pace."""
@@ -68,8 +71,9 @@ class Sweeper:
 
     async def tell_presence(self) -> None:
         """Tells which phones came and went."""
-        if await self._roster.tell_presence():
+        if accounts := await self._roster.tell_presence():
             self._outbox_filled.ring()
+            self._hinter.note("phones", accounts)
 
     async def look_ahead(self) -> None:
         """Writes down how fast each queue is likely to move, for whoever asks when a message will go out."""

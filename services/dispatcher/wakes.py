@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.routing import phones_to_wake
 from services.dispatcher.store.queues import Queues, ReadyCount
-from shared.contracts.registry import ask_back_subject, wake_subject
+from shared.contracts.registry import ask_back_subject, settings_subject, wake_subject
 
 
 class Wakes:
@@ -24,6 +24,10 @@ class Wakes:
     async def ask_back(self, device: str, attempt: str) -> None:
         """Tells an app phone that an attempt it has taken is no longer wanted; its report says what came of it."""
         await self._client.publish(ask_back_subject(device), attempt.encode())
+
+    async def tell_settings(self, device: str) -> None:
+        """Tells an app phone that its settings have changed; others have them with each job."""
+        await self._client.publish(settings_subject(device))
 
     async def wake_for(self, ready: Sequence[ReadyCount]) -> None:
         """Wakes phones for what became ready. A lost wake costs a second, never a message."""

@@ -50,10 +50,11 @@ class Watchdog:
         metrics.PHONES.labels("offline").set(seen.offline)
         metrics.OUTBOX.set(seen.outbox)
         metrics.OUTBOX_LAG.set(seen.outbox_lag_s)
+        metrics.SEARCH_LAG.set(seen.search_lag_s)
 
-    async def attention(self, _: ListAttention) -> Attention:
+    async def attention(self, ask: ListAttention) -> Attention:
         """What is flagged at this moment."""
-        return Attention(await self._watch.flags())
+        return Attention(await self._watch.flags(ask.account))
 
 
 def _key(flag: Flag) -> tuple[str, int, str | None]:

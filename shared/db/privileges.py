@@ -42,7 +42,14 @@ OWNED: Final[dict[str, tuple[str, ...]]] = {
         "outlooks",
         "paces",
         "queues",
+        "search_numbers",
+        "search_progress",
+        "search_states",
+        "search_texts",
         "sims",
+        "tallies",
+        "threads",
+        "unsearched",
         "work",
     ),
     "webhooks": (
@@ -63,11 +70,26 @@ READS: Final[dict[str, tuple[str, ...]]] = {
     "auth": (),
     "dispatcher": ("accounts",),
     "webhooks": ("accounts", "attempts", "devices", "inbox", "messages"),
-    "gateway": ("apps", "devices", "inbox", "lanes", "messages", "outlooks", "sims", "work"),
+    "gateway": (
+        "apps",
+        "budgets",
+        "devices",
+        "inbox",
+        "lanes",
+        "messages",
+        "outlooks",
+        "search_numbers",
+        "search_states",
+        "search_texts",
+        "sims",
+        "tallies",
+        "threads",
+        "work",
+    ),
 }
 """The tables of others that each service reads."""
 
-PARTITIONED: Final = ("attempts", "delivery_attempts", "history", "messages")
+PARTITIONED: Final = ("attempts", "delivery_attempts", "history", "messages", "search_states", "search_texts")
 """Their writer attaches and detaches partitions, which only the owner of a table may."""
 
 APPEND_ONLY: Final = ("audit",)

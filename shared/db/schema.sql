@@ -1,3 +1,7 @@
+CREATE EXTENSION IF NOT EXISTS btree_gin WITH SCHEMA public;
+COMMENT ON EXTENSION btree_gin IS 'support for indexing common datatypes in GIN';
+CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
+COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
 CREATE FUNCTION public.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -463,6 +467,7 @@ CREATE TABLE public.inbox (
     read_at timestamp with time zone,
     deleted_at timestamp with time zone,
     kind text DEFAULT 'sms'::text NOT NULL,
+    seen_at timestamp with time zone,
     CONSTRAINT inbox_kind_check CHECK ((kind = ANY (ARRAY['sms'::text, 'data'::text, 'mms'::text])))
 );
 ALTER TABLE public.inbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -596,6 +601,33 @@ CREATE TABLE public.revoked_tokens (
     revoked_at timestamp with time zone DEFAULT now() NOT NULL,
     epoch bigint DEFAULT 0 NOT NULL
 );
+CREATE UNLOGGED TABLE public.search_numbers (
+    account_id bigint NOT NULL,
+    number text NOT NULL
+);
+CREATE UNLOGGED TABLE public.search_progress (
+    only_row boolean DEFAULT true NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    messages_from bytea DEFAULT '\xffffffffffffffffffffffffffffffffffffffffff'::bytea NOT NULL,
+    inbox_from bigint DEFAULT '9223372036854775807'::bigint NOT NULL,
+    passes smallint DEFAULT 1 NOT NULL,
+    CONSTRAINT search_progress_only_row_check CHECK (only_row)
+);
+CREATE TABLE public.search_states (
+    message_id bytea NOT NULL,
+    account_id bigint NOT NULL,
+    state text NOT NULL,
+    device_id text,
+    place bytea NOT NULL
+)
+PARTITION BY RANGE (message_id);
+CREATE TABLE public.search_texts (
+    message_id bytea NOT NULL,
+    account_id bigint NOT NULL,
+    recipient text NOT NULL,
+    text text NOT NULL
+)
+PARTITION BY RANGE (message_id);
 CREATE TABLE public.sign_in_links (
     digest bytea NOT NULL,
     user_id text NOT NULL,
@@ -624,6 +656,35 @@ CREATE TABLE public.sims (
     carrier text,
     CONSTRAINT sims_slot_check CHECK (((slot >= 1) AND (slot <= 8)))
 );
+CREATE UNLOGGED TABLE public.tallies (
+    account_id bigint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    messages bigint NOT NULL
+)
+WITH (fillfactor='50');
+CREATE UNLOGGED TABLE public.threads (
+    account_id bigint NOT NULL,
+    number text NOT NULL,
+    at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='80');
+CREATE TABLE public.unsearched (
+    id bigint NOT NULL,
+    message_ids bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    inbox_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0.01', autovacuum_vacuum_threshold='1000', autovacuum_vacuum_cost_delay='0');
+ALTER TABLE ONLY public.unsearched ALTER COLUMN message_ids SET STORAGE EXTERNAL;
+ALTER TABLE public.unsearched ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.unsearched_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 CREATE TABLE public.users (
     id text NOT NULL,
     account_id bigint NOT NULL,
@@ -633,6 +694,8 @@ CREATE TABLE public.users (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     disabled_at timestamp with time zone,
     last_sign_in_at timestamp with time zone,
+    generation bigint DEFAULT 1 NOT NULL,
+    epoch bigint DEFAULT 0 NOT NULL,
     CONSTRAINT users_login_check CHECK ((login = lower(login))),
     CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'member'::text, 'viewer'::text])))
 );
@@ -746,6 +809,14 @@ ALTER TABLE ONLY public.replays
     ADD CONSTRAINT replays_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.revoked_tokens
     ADD CONSTRAINT revoked_tokens_pkey PRIMARY KEY (jti);
+ALTER TABLE ONLY public.search_numbers
+    ADD CONSTRAINT search_numbers_pkey PRIMARY KEY (account_id, number);
+ALTER TABLE ONLY public.search_progress
+    ADD CONSTRAINT search_progress_pkey PRIMARY KEY (only_row);
+ALTER TABLE ONLY public.search_states
+    ADD CONSTRAINT search_states_pkey PRIMARY KEY (message_id);
+ALTER TABLE ONLY public.search_texts
+    ADD CONSTRAINT search_texts_pkey PRIMARY KEY (account_id, recipient, message_id);
 ALTER TABLE ONLY public.sign_in_links
     ADD CONSTRAINT sign_in_links_pkey PRIMARY KEY (digest);
 ALTER TABLE ONLY public.sign_in_tries
@@ -754,6 +825,12 @@ ALTER TABLE ONLY public.signing_keys
     ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.sims
     ADD CONSTRAINT sims_pkey PRIMARY KEY (device_id, slot);
+ALTER TABLE ONLY public.tallies
+    ADD CONSTRAINT tallies_pkey PRIMARY KEY (account_id, hour, state);
+ALTER TABLE ONLY public.threads
+    ADD CONSTRAINT threads_pkey PRIMARY KEY (account_id, number);
+ALTER TABLE ONLY public.unsearched
+    ADD CONSTRAINT unsearched_pkey PRIMARY KEY (id);
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_login_key UNIQUE (login);
 ALTER TABLE ONLY public.users
@@ -787,8 +864,10 @@ CREATE INDEX enrolment_keys_epoch ON public.enrolment_keys USING btree (epoch);
 CREATE INDEX events_cursor ON public.events USING btree (account_id, xid, id);
 CREATE INDEX events_stored ON public.events USING btree (stored_at);
 CREATE INDEX inbox_account ON public.inbox USING btree (account_id, id DESC) WHERE (deleted_at IS NULL);
+CREATE INDEX inbox_number ON public.inbox USING btree (account_id, number, id) WHERE (deleted_at IS NULL);
 CREATE INDEX inbox_to_blank ON public.inbox USING btree (deleted_at) WHERE ((deleted_at IS NOT NULL) AND (text <> ''::text));
 CREATE INDEX inbox_unread ON public.inbox USING btree (account_id, id DESC) WHERE ((read_at IS NULL) AND (deleted_at IS NULL));
+CREATE INDEX inbox_unseen ON public.inbox USING btree (account_id, number, id) WHERE ((seen_at IS NULL) AND (deleted_at IS NULL));
 CREATE INDEX messages_account ON ONLY public.messages USING btree (account_id, id DESC);
 CREATE INDEX messages_api_errors ON ONLY public.messages USING btree (account_id, id DESC) WHERE ((state = ANY (ARRAY['expired'::text, 'canceled'::text])) OR (reason = 'rejected'::text));
 CREATE INDEX messages_mobile_errors ON ONLY public.messages USING btree (account_id, id DESC) WHERE (state = ANY (ARRAY['failed'::text, 'unknown'::text]));
@@ -797,10 +876,16 @@ CREATE INDEX replays_account ON public.replays USING btree (account_id, created_
 CREATE UNIQUE INDEX replays_running ON public.replays USING btree (endpoint_id) WHERE (state = 'running'::text);
 CREATE INDEX revoked_tokens_epoch ON public.revoked_tokens USING btree (epoch);
 CREATE INDEX revoked_tokens_expired ON public.revoked_tokens USING btree (expires_at);
+CREATE INDEX search_numbers_number ON public.search_numbers USING gin (account_id, number public.gin_trgm_ops);
+CREATE INDEX search_states_device ON ONLY public.search_states USING btree (account_id, device_id, place) WHERE (device_id IS NOT NULL);
+CREATE INDEX search_states_state ON ONLY public.search_states USING btree (account_id, state, place);
+CREATE INDEX search_texts_text ON ONLY public.search_texts USING gin (account_id, text public.gin_trgm_ops);
 CREATE INDEX sign_in_links_expired ON public.sign_in_links USING btree (expires_at);
 CREATE INDEX sign_in_tries_last ON public.sign_in_tries USING btree (last_at);
 CREATE INDEX signing_keys_epoch ON public.signing_keys USING btree (epoch);
+CREATE INDEX threads_at ON public.threads USING btree (account_id, at, number);
 CREATE INDEX users_account ON public.users USING btree (account_id);
+CREATE INDEX users_epoch ON public.users USING btree (epoch);
 CREATE INDEX work_held ON public.work USING btree (holder, leased_at) WHERE (state = ANY (ARRAY['leased'::text, 'taken'::text]));
 CREATE INDEX work_later ON public.work USING btree (due) WHERE (state = 'later'::text);
 CREATE INDEX work_ready ON public.work USING btree (queue, prio DESC, tag) WHERE (state = 'ready'::text);
@@ -814,6 +899,7 @@ CREATE TRIGGER device_tokens_stamp BEFORE INSERT OR UPDATE ON public.device_toke
 CREATE TRIGGER enrolment_keys_stamp BEFORE INSERT OR UPDATE ON public.enrolment_keys FOR EACH ROW EXECUTE FUNCTION public.stamp_epoch();
 CREATE TRIGGER revoked_tokens_stamp BEFORE INSERT OR UPDATE ON public.revoked_tokens FOR EACH ROW EXECUTE FUNCTION public.stamp_epoch();
 CREATE TRIGGER signing_keys_stamp BEFORE INSERT OR UPDATE ON public.signing_keys FOR EACH ROW EXECUTE FUNCTION public.stamp_epoch();
+CREATE TRIGGER users_stamp BEFORE INSERT OR UPDATE OF account_id, role, disabled_at, generation ON public.users FOR EACH ROW EXECUTE FUNCTION public.stamp_epoch();
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
 ALTER TABLE ONLY public.campaign_rows

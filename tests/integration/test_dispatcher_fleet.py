@@ -146,14 +146,14 @@ async def test_a_phone_that_fails_gets_free_work_only_to_probe_and_its_own_as_ev
 async def test_presence_is_told_once_and_not_for_a_short_absence(pool: Pool) -> None:
     stores = await Stores.on(pool)
     device, session = await opened(stores)
-    assert await stores.roster.tell_presence() == 0, "two seconds have not passed"
+    assert await stores.roster.tell_presence() == [], "two seconds have not passed"
     await pool.execute("update devices set opened_at = now() - interval '3 seconds'")
-    assert await stores.roster.tell_presence() == 1
-    assert await stores.roster.tell_presence() == 0
+    assert await stores.roster.tell_presence() == [ACCOUNT]
+    assert await stores.roster.tell_presence() == []
     await stores.phones.close_session(ACCOUNT, device, session)
-    assert await stores.roster.tell_presence() == 0, "it may come back in a moment"
+    assert await stores.roster.tell_presence() == [], "it may come back in a moment"
     await pool.execute("update devices set closed_at = now() - interval '61 seconds'")
-    assert await stores.roster.tell_presence() == 1
+    assert await stores.roster.tell_presence() == [ACCOUNT]
     told = [row["type"] for row in await pool.fetch("select type from outbox where device_id = $1 order by id", device)]
     assert told == ["device.online", "device.offline"]
 

@@ -29,14 +29,14 @@ async def make_week(pool: Pool, week: int) -> None:
 async def test_weeks_are_made_ahead_once(pool: Pool) -> None:
     partitions = Partitions(pool)
     made = await partitions.make_ahead()
-    assert len(made) == 3 * 6
+    assert len(made) == len(PARTITIONED) * 6
     assert await partitions.make_ahead() == []
     assert await partitions.complete()
 
 
 async def test_two_replicas_making_weeks_at_once_do_not_collide(pool: Pool) -> None:
     made = await asyncio.gather(*(Partitions(pool).make_ahead() for _ in range(4)))
-    assert sum(len(names) for names in made) == 3 * 6
+    assert sum(len(names) for names in made) == len(PARTITIONED) * 6
 
 
 async def test_old_weeks_are_removed_and_a_week_with_live_work_stays(pool: Pool) -> None:
@@ -63,8 +63,8 @@ async def test_old_weeks_are_removed_and_a_week_with_live_work_stays(pool: Pool)
     assert await partitions.remove_oldest(RETENTION_DAYS) == []
     assert await pool.fetchval("select count(*) from messages where id = $1", old_id) == 1
     await pool.execute("delete from work")
-    assert len(await partitions.remove_oldest(RETENTION_DAYS)) == 3
-    assert len(await tables(pool)) == 3 * 6, "this week and its neighbours stay"
+    assert len(await partitions.remove_oldest(RETENTION_DAYS)) == len(PARTITIONED)
+    assert len(await tables(pool)) == len(PARTITIONED) * 6, "this week and its neighbours stay"
 
 
 async def test_a_removal_that_was_cut_off_is_finished(pool: Pool) -> None:
@@ -72,8 +72,8 @@ async def test_a_removal_that_was_cut_off_is_finished(pool: Pool) -> None:
     old = week_of(dt.datetime.now(dt.UTC)) - 20
     await make_week(pool, old)
     await pool.execute(f"alter table messages detach partition {partition_name('messages', old)}")
-    assert len(await Partitions(pool).remove_oldest(RETENTION_DAYS)) == 3
-    assert len(await tables(pool)) == 3 * 6
+    assert len(await Partitions(pool).remove_oldest(RETENTION_DAYS)) == len(PARTITIONED)
+    assert len(await tables(pool)) == len(PARTITIONED) * 6
 
 
 async def test_removing_does_not_wait_for_a_reader_nor_make_writers_wait(pool: Pool) -> None:

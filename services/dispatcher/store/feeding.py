@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT
 from services.dispatcher.store.lanes import TAGGED
 from services.dispatcher.store.queues import ReadyCount
+from services.dispatcher.store.unsearched import unsearched
 from services.dispatcher.store.work import TRY_LOCK
 from shared.contracts.rpc.campaigns import CampaignStatus
 from shared.db.pool import Pool
@@ -216,8 +217,9 @@ with found as (
         and not ({_HELD})
     order by w.message_id for update of w skip locked
 ), held as (
-    update work w set state = 'later', due = w.valid_until from found f where w.message_id = f.message_id returning 1
-)
+    update work w set state = 'later', due = w.valid_until from found f where w.message_id = f.message_id
+    returning w.message_id
+), {unsearched("held")}
 select count(*)::int from held
 """
 
@@ -230,8 +232,8 @@ with held as (
     select id, queue, $2::text as submitter, parts, row_number() over (order by tag) as place from held
 ), {TAGGED}, released as (
     update work w set state = 'ready', due = now(), tag = t.tag from tagged t where w.message_id = t.id
-    returning w.queue
-)
+    returning w.queue, w.message_id
+), {unsearched("released")}
 select queue, count(*)::int from released group by queue
 """
 
@@ -256,7 +258,7 @@ with waiting as (
 ), announced as (
     insert into outbox (account_id, type, occurred_at, message_id, number)
     select account_id, 'sms.failed', now(), message_id, attempt * {CHANGES_PER_ATTEMPT} + {CANCELED_CHANGE} from gone
-)
+), {unsearched("gone")}
 select count(*)::int from waiting
 """
 

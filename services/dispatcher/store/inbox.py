@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
+from services.dispatcher.store.unsearched import INBOX, unsearched
 from shared.contracts.reports import TextReceived
 from shared.db.pool import Pool
 
@@ -39,11 +40,20 @@ class Inbox:
             list(ids),
         )
 
+    async def mark_seen(self, account: int, number: str, until: int) -> None:
+        """Marks what this number wrote, up to that id, as seen by a person."""
+        await self._pool.execute(_MARK_SEEN, account, number, until)
+
     async def remove_old(self, days: int, limit: int = 1000) -> int:
         """Removes received texts older than so many days, a bounded number at once; returns how many."""
         count: int = await self._pool.fetchval(_REMOVE_OLD, days, limit)
         return count
 
+
+_MARK_SEEN = """
+update inbox set seen_at = now()
+where account_id = $1 and number = $2 and id <= $3 and seen_at is null and deleted_at is null
+"""
 
 _REMOVE_OLD = """
 with old as (
@@ -54,7 +64,7 @@ with old as (
 select count(*)::int from gone
 """
 
-_ADD = """
+_ADD = f"""
 with added as (
     insert into inbox (account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint, kind)
     select * from unnest(
@@ -71,6 +81,6 @@ with added as (
     select distinct on (account_id, number) account_id, number, device_id, now() from added
     order by account_id, number, id desc
     on conflict (account_id, number) do update set device_id = excluded.device_id, at = excluded.at
-)
+), {unsearched("added", "id", INBOX)}
 select count(*)::int from added
 """

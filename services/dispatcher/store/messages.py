@@ -8,6 +8,7 @@ from services.dispatcher.routing import SPILL_S, Chosen, QueueKey
 from services.dispatcher.states import REJECTED_CHANGE, change_number
 from services.dispatcher.store.lanes import TAGGED
 from services.dispatcher.store.queues import Queues, ReadyCount
+from services.dispatcher.store.unsearched import unsearched
 from shared.contracts.commands import SubmitSms
 from shared.db.pool import Connection, Pool
 from shared.model.storable import is_storable
@@ -178,7 +179,7 @@ with incoming as (
 ), announced as (
     insert into outbox (account_id, type, occurred_at, message_id)
     select account_id, 'sms.api.submitted', accepted_at, id from stored order by place
-)
+), {unsearched("stored", "id")}
 select queue, count(*)::int as messages from working where state = 'ready' group by queue
 """
 
@@ -194,7 +195,7 @@ with rejected as (
 ), told as (
     insert into outbox (account_id, type, occurred_at, message_id, number)
     select $2, 'sms.failed', now(), id, {change_number(0, REJECTED_CHANGE)} from rejected
-)
+), {unsearched("rejected", "id")}
 insert into history (message_id, number, at, state, attempt, detail)
 select id, $6, now(), 'failed', 0, $7 from rejected
 """

@@ -6,7 +6,10 @@ from services.dispatcher.store.work import TRY_LOCK
 from shared.db.pool import Connection, Pool
 
 WEEK_MS = 7 * 86_400 * 1000
-PARTITIONED = ("messages", "attempts", "history")
+LOG = ("messages", "attempts", "history")
+SEARCH = ("search_states", "search_texts")
+PARTITIONED = (*LOG, *SEARCH)
+"""In the order of their removal: the search speaks of nothing that the log does not have."""
 
 WEEKS_BACK = 1
 """The gateway's clock may be a few seconds behind at a week's turn."""
@@ -46,20 +49,24 @@ class Partitions:
     async def make_ahead(self) -> list[str]:
         """Makes and attaches the partitions missing from last week to four weeks ahead; returns their names.
 
-        Empty also while another replica does it. Attaching takes no lock that reads or writes would wait for.
+        The search has one for every week of the log, however old. Empty also while another replica does it. Attaching
+        takes no lock that reads or writes would wait for.
         """
         made: list[str] = []
         async with self._pool.acquire() as connection, connection.transaction():
             if not await connection.fetchval(TRY_LOCK, "dispatcher.partitions"):
                 return made
             week = week_of(await connection.fetchval("select now()"))
+            wanted = set(range(week - WEEKS_BACK, week + WEEKS_AHEAD + 1))
+            logged = {_week_of_name(row["relname"]) for row in await connection.fetch(_TABLES, ["messages\\_%"])}
             for table in PARTITIONED:
-                for number in range(week - WEEKS_BACK, week + WEEKS_AHEAD + 1):
+                for number in sorted(wanted | logged if table in SEARCH else wanted):
                     name = partition_name(table, number)
                     if await connection.fetchval("select to_regclass($1) is not null", name):
                         continue
                     low, high = bound(number).hex(), bound(number + 1).hex()
-                    await connection.execute(f"create table {name} (like {table} including all)")
+                    kind = "unlogged table" if table in SEARCH else "table"
+                    await connection.execute(f"create {kind} {name} (like {table} including all)")
                     await connection.execute(
                         f"alter table {table} attach partition {name} for values from ('\\x{low}') to ('\\x{high}')"
                     )

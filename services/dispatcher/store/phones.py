@@ -7,6 +7,7 @@ from services.dispatcher.budgets import APP_LIMITS
 from services.dispatcher.states import CHANGES_PER_ATTEMPT, DEVICE_REMOVED_CHANGE, rank
 from services.dispatcher.store.leases import LeasedJob
 from services.dispatcher.store.queues import ReadyCount
+from services.dispatcher.store.unsearched import unsearched
 from shared.contracts.rpc.phones import OpenSession, SessionRef
 from shared.db.pool import Pool
 
@@ -173,7 +174,7 @@ with orphaned as (
 ), ended as (
     update messages m set state = 'unknown', reason = $3, attempt = k.number, device_id = k.device_id, sim = k.sim
     from marked k where m.id = k.message_id
-)
+), {unsearched("marked")}
 insert into history (message_id, number, at, state, attempt, device_id, sim, detail)
 select message_id, number * {CHANGES_PER_ATTEMPT} + {rank("unknown")}, now(), 'unknown', number, device_id, sim, $3
 from marked
@@ -217,7 +218,7 @@ with pinned as (
     insert into outbox (account_id, type, occurred_at, message_id, number)
     select account_id, 'sms.failed', now(), message_id, attempt * {CHANGES_PER_ATTEMPT} + {DEVICE_REMOVED_CHANGE}
     from gone
-)
+), {unsearched("gone")}
 select count(*)::int from gone
 """
 

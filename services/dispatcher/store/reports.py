@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from services.dispatcher.states import CHANGES_PER_ATTEMPT, PARTLY_SENT, RANKED, FoldedAttempt, retry_delays
 from services.dispatcher.store.roster import Pace
+from services.dispatcher.store.unsearched import unsearched
 from shared.db.pool import Pool
 
 
@@ -172,7 +173,7 @@ with told as (
     order by account_id, recipient, id desc
     on conflict (account_id, number) do update set device_id = excluded.device_id, at = excluded.at
     where c.device_id <> excluded.device_id or c.at < excluded.at - interval '1 day'
-)
+), {unsearched("(select id from moved union all select message_id from retried) m", "id")}
 select device_id, (count(*) filter (where change = 'sent'))::int as succeeded,
     (count(*) filter (where change = 'failed'))::int as failed,
     coalesce(sum(extract(epoch from now() - taken_at)) filter (where change = 'sent'), 0)::float8 as seconds

@@ -95,10 +95,10 @@ class Roster:
             for row in rows
         ]
 
-    async def tell_presence(self) -> int:
-        """Phones that came or went are told as events; returns how many, 0 while another replica does it."""
-        count: int = await self._pool.fetchval(_PRESENCE, LEASE_S, ONLINE_AFTER_S, OFFLINE_AFTER_S)
-        return count
+    async def tell_presence(self) -> list[int]:
+        """Phones that came or went are told as events; returns their accounts, none while another replica does it."""
+        rows = await self._pool.fetch(_PRESENCE, LEASE_S, ONLINE_AFTER_S, OFFLINE_AFTER_S)
+        return [row["account_id"] for row in rows]
 
     async def keep_paces(self, paces: Sequence[Pace]) -> None:
         """Adds what phones did to what is known of them."""
@@ -198,7 +198,7 @@ with {in_turn("presence")}, came_or_went as (
     insert into outbox (account_id, type, occurred_at, device_id)
     select account_id, case when present then 'device.online' else 'device.offline' end, now(), id from changed
 )
-select count(*)::int from changed
+select distinct account_id from changed
 """
 
 _KEEP_PACES = """

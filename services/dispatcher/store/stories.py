@@ -1,17 +1,32 @@
 """What people ask about and do to messages: show, cancel, resend, delete."""
 
 import datetime as dt
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from services.dispatcher.states import CANCELED_CHANGE, CHANGES_PER_ATTEMPT, RESENDABLE
 from services.dispatcher.store.accounts import LEAST_PRIORITY
 from services.dispatcher.store.lanes import OUTLOOK
 from services.dispatcher.store.phones import APP_PROTOCOLS
-from shared.contracts.rpc.messages import Change, MessageStory
+from services.dispatcher.store.unsearched import unsearched
+from shared.contracts.rpc.messages import Change, MessageStory, Wait
 from shared.db.pool import Pool
 
 CancelOutcome = Literal["canceled", "wished", "too_late", "not_found"]
 ResendOutcome = Literal["resent", "not_in_error", "not_found"]
+
+_WAITING: Final[dict[Wait, str]] = {
+    "campaign_paused": "its campaign is paused",
+    "not_due": "its time has not come",
+    "leased": "a phone has it and has not begun",
+    "taken": "a phone is sending it and has not reported",
+    "suspended": "the account is suspended",
+    "quiet_hours": "the account has its quiet hours",
+    "no_phone": "no phone that may send it is online",
+    "preferred": "it waits for its preferred phone",
+    "behind": "others are before it: {ahead} parts",
+    "next": "it is next for a phone that has room",
+}
+"""As the operator's commands say it."""
 
 DELETED_PER_STATEMENT = 1000
 BLANK_AFTER = "1 day"
@@ -65,10 +80,12 @@ class Stories:
             device=row["device_id"],
             sim=row["sim"],
             changes=changes,
-            waiting=row["waiting"],
+            waiting=_WAITING[row["wait"]].format(ahead=row["ahead"]) if row["wait"] else None,
             route=row["route"],
             preferred_device=row["preferred_device_id"],
             estimated_at=row["estimated_at"],
+            wait=row["wait"],
+            ahead=row["ahead"] or 0,
         )
 
     async def cancel(self, message: bytes, account: int | None) -> Canceled:
@@ -129,23 +146,23 @@ select m.account_id, m.route, m.preferred_device_id, m.recipient, m.parts, m.enc
     extract(epoch from m.valid_until)::float8 as valid_until,
     coalesce(w.holder, m.device_id) as device_id, coalesce(w.sim, m.sim) as sim,
     case
-        when w.state = 'later' and w.due = w.valid_until then 'its campaign is paused'
-        when w.state = 'later' then 'its time has not come'
-        when w.state = 'leased' then 'a phone has it and has not begun'
-        when w.state = 'taken' then 'a phone is sending it and has not reported'
-        when w.state = 'ready' and a.status = 'suspended' then 'the account is suspended'
-        when w.state = 'ready' and w.prio < {LEAST_PRIORITY} then 'the account has its quiet hours'
+        when w.state = 'later' and w.due = w.valid_until then 'campaign_paused'
+        when w.state = 'later' then 'not_due'
+        when w.state = 'leased' then 'leased'
+        when w.state = 'taken' then 'taken'
+        when w.state = 'ready' and a.status = 'suspended' then 'suspended'
+        when w.state = 'ready' and w.prio < {LEAST_PRIORITY} then 'quiet_hours'
         when w.state = 'ready' and not exists (
             select from devices d join queues q on q.id = w.queue
             where d.account_id = m.account_id and d.closed_at is null and d.deleted_at is null and d.approved
                 and d.renewed_at > now() - interval '30 seconds'
                 and q.channel = any(d.channels) and coalesce(q.device_id, d.id) = d.id
                 and (q.sim is null or exists (select from sims s where s.device_id = d.id and s.slot = q.sim))
-        ) then 'no phone that may send it is online'
-        when w.state = 'ready' and w.spill_at > now() then 'it waits for its preferred phone'
-        when w.state = 'ready' and o.ahead > w.parts then 'others are before it: ' || (o.ahead - w.parts) || ' parts'
-        when w.state = 'ready' then 'it is next for a phone that has room'
-    end as waiting,
+        ) then 'no_phone'
+        when w.state = 'ready' and w.spill_at > now() then 'preferred'
+        when w.state = 'ready' and o.ahead > w.parts then 'behind'
+        when w.state = 'ready' then 'next'
+    end as wait, greatest(o.ahead - w.parts, 0)::int as ahead,
     extract(epoch from case
         when w.state = 'later' then nullif(w.due, w.valid_until)
         when w.state = 'ready' and o.parts_per_s > 0 then now() + make_interval(secs => o.ahead / o.parts_per_s)
@@ -190,7 +207,7 @@ with found as (
     where w.message_id = f.id and w.state = 'taken' and d.id = w.holder and d.protocol = any($3)
         and a.message_id = w.message_id and a.number = w.attempt and a.state = 'taken'
     returning w.holder, w.attempt
-)
+), {unsearched("gone")}
 select case
     when exists (select from gone) then 'canceled'
     when exists (select from wished) then 'wished'
@@ -231,7 +248,7 @@ with found as (
 ), told as (
     insert into history (message_id, number, at, state, attempt, detail)
     select id, attempt * {CHANGES_PER_ATTEMPT}, now(), 'queued', attempt, 'resent' from revived
-)
+), {unsearched("revived", "id")}
 select
     case
         when exists (select from working) then 'resent'
@@ -269,7 +286,7 @@ with found as (
 ), announced as (
     insert into outbox (account_id, type, occurred_at, message_id, number)
     select account_id, 'sms.failed', now(), message_id, attempt * {CHANGES_PER_ATTEMPT} + {CANCELED_CHANGE} from gone
-)
+), {unsearched("hidden", "id")}
 select count(*)::int from hidden
 """
 

@@ -34,6 +34,7 @@ class Figures(NamedTuple):
     offline: int
     outbox: int
     outbox_lag_s: float
+    search_lag_s: float
 
 
 class Watch:
@@ -55,10 +56,11 @@ class Watch:
             row["offline"],
             row["outbox"],
             row["outbox_lag_s"],
+            row["search_lag_s"],
         )
 
-    async def flags(self) -> list[Flag]:
-        """One flag for each kind of trouble, account and phone, the oldest trouble first."""
+    async def flags(self, account: int | None = None) -> list[Flag]:
+        """One flag for each kind of trouble, account and phone, the oldest trouble first. None: of all accounts."""
         rows = await self._pool.fetch(
             _FLAGS,
             LATE_S,
@@ -68,6 +70,7 @@ class Watch:
             SILENT_RECEIVER_S,
             CLOCK_OFF_S,
             DOUBTED_WITHIN_H,
+            account,
         )
         return [
             Flag(
@@ -97,17 +100,24 @@ select coalesce((select jsonb_object_agg(state, messages) from live), '{}')::tex
     ) as unknown,
     (select count(*) from devices where deleted_at is null and present) as online,
     (select count(*) from devices where deleted_at is null and not present) as offline,
-    w.events as outbox, coalesce(extract(epoch from now() - w.oldest), 0)::float8 as outbox_lag_s
+    w.events as outbox, coalesce(extract(epoch from now() - w.oldest), 0)::float8 as outbox_lag_s,
+    coalesce(extract(epoch from now() - (select noted_at from unsearched order by id limit 1)), 0)::float8
+        as search_lag_s
 from waiting w
 """
 
-# Queues with ready work are found by index steps; only what is late in them is counted, and no further than 10,000.
+# Queues with ready work are found by index steps, those of one account by its list; only what is late in them is
+# counted, and no further than 10,000.
 _FLAGS = """
 with recursive steps as (
-    (select queue from work where state = 'ready' order by queue limit 1)
+    (select queue from work where state = 'ready' and $8::bigint is null order by queue limit 1)
     union all
     select (select w.queue from work w where w.state = 'ready' and w.queue > s.queue order by w.queue limit 1)
     from steps s where s.queue is not null
+), looked_at as (
+    select queue from steps
+    union all
+    select id from queues where account_id = $8
 ), late as (
     select q.*, w.messages, w.oldest_s,
         exists (
@@ -117,7 +127,7 @@ with recursive steps as (
                 and coalesce(q.device_id, d.id) = d.id
                 and (q.sim is null or exists (select from sims s where s.device_id = d.id and s.slot = q.sim))
         ) as served
-    from steps join queues q on q.id = steps.queue
+    from looked_at join queues q on q.id = looked_at.queue
     cross join lateral (
         select count(*)::int as messages, max(extract(epoch from now() - due))::float8 as oldest_s from (
             select due from work
@@ -135,6 +145,7 @@ select 'unreported', w.account_id, w.holder, count(*)::int, max(extract(epoch fr
 from work w join devices d on d.id = w.holder
 where w.state = 'taken' and w.taken_at < now() - make_interval(secs => $2)
     and d.closed_at is null and d.renewed_at > now() - interval '30 seconds'
+    and ($8::bigint is null or w.account_id = $8)
 group by w.account_id, w.holder
 union all
 select 'unknown', account_id, device_id, count(*)::int, max(extract(epoch from now() - accepted_at))::float8
@@ -143,6 +154,7 @@ where state = 'unknown' and deleted_at is null
     and id > decode(
         lpad(to_hex((extract(epoch from now() - make_interval(hours => $3)) * 1000)::bigint), 12, '0'), 'hex'
     )
+    and ($8::bigint is null or account_id = $8)
 group by account_id, device_id
 union all
 select f.kind, d.account_id, d.id, 0, extract(epoch from now() - f.since)::float8
@@ -159,6 +171,7 @@ cross join lateral (values
 ) as f (kind, since)
 where d.protocol = any($4) and d.deleted_at is null and f.since is not null
     and (f.kind = 'wrong_clock' or f.since < now() - make_interval(secs => $5))
+    and ($8::bigint is null or d.account_id = $8)
 order by oldest_s desc
 limit 1000
 """

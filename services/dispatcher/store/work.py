@@ -3,6 +3,7 @@
 from services.dispatcher.states import EXPIRED_CHANGE, rank
 from services.dispatcher.store.lanes import TAGGED
 from services.dispatcher.store.queues import ReadyCount
+from services.dispatcher.store.unsearched import unsearched
 from shared.db.pool import Pool
 
 LEASE_S = 30
@@ -76,8 +77,8 @@ with {in_turn("due")}, due as (
     from due d join messages m on m.id = d.message_id
 ), {TAGGED}, readied as (
     update work w set state = 'ready', tag = t.tag from tagged t where w.message_id = t.id
-    returning w.queue
-)
+    returning w.queue, w.message_id
+), {unsearched("readied")}
 select queue, count(*)::int as messages from readied group by queue
 """
 
@@ -146,7 +147,7 @@ with {in_turn("expire")}, over as (
 ), announced as (
     insert into outbox (account_id, type, occurred_at, message_id, number)
     select account_id, 'sms.failed', now(), message_id, attempt * 16 + {EXPIRED_CHANGE} from gone
-)
+), {unsearched("gone")}
 select count(*)::int from over
 """
 
@@ -170,7 +171,7 @@ with {in_turn("silent")}, silent as (
     insert into history (message_id, number, at, state, attempt, device_id, sim, detail)
     select message_id, number * 16 + {rank("unknown")}, now(), 'unknown', number, device_id, sim, 'silent' from marked
     on conflict do nothing
-)
+), {unsearched("marked")}
 select count(*)::int from marked
 """
 
