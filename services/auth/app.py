@@ -36,7 +36,7 @@ from services.auth.store.users import Slowness, Users
 from services.auth.sweeper import Sweeper
 from services.auth.uses import Gathered
 from shared.bus.connection import OnEvent
-from shared.bus.worker import running_broker, undecoded, worker_broker
+from shared.bus.worker import finish, running_broker, undecoded, worker_broker
 from shared.contracts.registry import AUTH_CHANGED
 from shared.contracts.rpc.auth import AuthChanged
 from shared.db.pool import Pool, connected_pool, is_item_error, is_surroundings_error
@@ -95,7 +95,7 @@ def build(
         keys=KeyAnswers(Keys(pool), directory),
         clients=ClientAnswers(clients, rotation, directory, clock),
         enrolment=EnrolmentAnswers(Enrolment(pool), directory),
-        users=UserAnswers(Users(pool), hashing, Slowness()),
+        users=UserAnswers(Users(pool), directory, hashing, Slowness()),
     )
     for responder in responders(answers, is_item_error=is_item_error, is_surroundings_error=is_surroundings_error):
         responder.subscribe(broker)
@@ -136,6 +136,7 @@ async def open_service(
             try:
                 yield service
             finally:
+                await finish(auth.broker)
                 await service.tasks.close()
                 with contextlib.suppress(Exception):
                     await auth.sweeper.flush()

@@ -3,9 +3,10 @@
 import datetime as dt
 import secrets
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from shared.contracts.rpc.people import Role
 from shared.errors import Invalid
 from shared.model.storable import is_storable
 
@@ -19,6 +20,13 @@ SCOPES: Final = (
     "account:manage",
 )
 """Everything that an API key or a client can be allowed to do."""
+
+SCOPES_OF_ROLE: Final[Mapping[Role, tuple[str, ...]]] = {
+    "viewer": ("sms:read", "devices:read"),
+    "member": tuple(scope for scope in SCOPES if scope != "account:manage"),
+    "owner": SCOPES,
+}
+"""What a user may do."""
 
 MAX_NAME_CHARS: Final = 64
 MAX_LIMIT: Final = 1_000_000

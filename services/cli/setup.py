@@ -36,7 +36,13 @@ def _setup(args: argparse.Namespace) -> int:
     home.make()
     gateway = os.environ.get("SMSFLEET_GATEWAY_URL") or "http://127.0.0.1:8080"
     told: dict[str, Any] = asyncio.run(_credentials(home, gateway))
-    lines = [("base URL", told["base_url"]), ("API key", told["api_key"]), ("enrolment key", told["enrolment_key"])]
+    told["dashboard_link"] = asyncio.run(_link(home, told["dashboard_url"]))
+    lines = [
+        ("dashboard", told["dashboard_link"]),
+        ("base URL", told["base_url"]),
+        ("API key", told["api_key"]),
+        ("enrolment key", told["enrolment_key"]),
+    ]
     if args.demo:
         demo = asking(lambda rpc: _demonstrate(rpc, home, gateway, told["api_key"]))
         told = {**told, "demo": demo}
@@ -55,6 +61,19 @@ async def _credentials(home: "Home", gateway: str) -> dict[str, str]:
     known = connections(home)
     base_url = (os.environ.get("SMSFLEET_PUBLIC_URL") or gateway).rstrip("/")
     return await setup.ensure_credentials(home, base_url, known.nats_url, known.nkey("cli"))
+
+
+async def _link(home: "Home", dashboard: str) -> str:
+    from deploy.local.dashboard import first_link
+    from deploy.local.state import connections
+    from shared.errors import NotFound
+
+    known = connections(home)
+    try:
+        return (await first_link(dashboard, known.nats_url, known.nkey("cli"))).link
+    except NotFound:
+        # Nobody is an owner who may sign in: whoever disabled them knows.
+        return ""
 
 
 async def _demonstrate(rpc: "RpcClient", home: "Home", gateway: str, api_key: str) -> dict[str, str]:

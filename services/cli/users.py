@@ -32,8 +32,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_password(password)
     disable = command(commands, "disable", _disable, "let a user in no more", account=True)
     enable = command(commands, "enable", _enable, "let a disabled user in again", account=True)
+    out = command(commands, "sign-out", _sign_out, "sign a user out of every browser", account=True)
     link = command(commands, "link", _link, "make a link that signs a user in once, within ten minutes", account=True)
-    for one in (show_, change, password, disable, enable, link):
+    for one in (show_, change, password, disable, enable, out, link):
         one.add_argument("login")
 
 
@@ -155,6 +156,18 @@ def _password(args: argparse.Namespace) -> int:
 
     changed = _acting(args, act)
     return show(args, {"id": changed.id, "changed": True}, f"{changed.login} has a new password")
+
+
+def _sign_out(args: argparse.Namespace) -> int:
+    from shared.contracts import registry
+    from shared.contracts.rpc.people import SignOutUser
+
+    async def act(rpc: "RpcClient", user: "User") -> "User":
+        await rpc.ask(registry.AUTH_USER_SIGN_OUT, SignOutUser(account=user.account, id=user.id))
+        return user
+
+    out = _acting(args, act)
+    return show(args, {"id": out.id, "signed_out": True}, f"{out.login} is signed out everywhere")
 
 
 def _link(args: argparse.Namespace) -> int:

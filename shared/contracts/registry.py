@@ -19,6 +19,7 @@ from shared.contracts.rpc import (
     messages,
     people,
     phones,
+    retention,
     webhooks,
 )
 
@@ -120,6 +121,8 @@ AUTH_ENROL = Rpc("auth", "enrol", auth.Enrol, auth.Enrolled)
 AUTH_ACCOUNT_CREATE = Rpc("auth", "account_create", auth.CreateAccount, auth.AccountCreated)
 AUTH_ACCOUNT_LIST = Rpc("auth", "account_list", auth.ListAccounts, auth.Accounts)
 AUTH_ACCOUNT_SET = Rpc("auth", "account_set", auth.SetAccount, answers.Done)
+AUTH_ACCOUNT_SHOW = Rpc("auth", "account_show", auth.ShowAccount, auth.AccountShown)
+AUTH_SETTINGS_SET = Rpc("auth", "settings_set", auth.SetSettings, answers.Done)
 AUTH_DEVICE_REVOKE = Rpc("auth", "device_revoke", auth.RevokeDevice, answers.Done)
 AUTH_TOKEN_ISSUE = Rpc("auth", "token_issue", auth.IssueToken, auth.TokenIssued)
 AUTH_TOKEN_INTROSPECT = Rpc("auth", "token_introspect", auth.IntrospectToken, auth.TokenFacts)
@@ -142,10 +145,13 @@ AUTH_USER_CREATE = Rpc("auth", "user_create", people.CreateUser, people.User)
 AUTH_USER_LIST = Rpc("auth", "user_list", people.ListUsers, people.Users)
 AUTH_USER_SET = Rpc("auth", "user_set", people.SetUser, people.User)
 AUTH_USER_SET_PASSWORD = Rpc("auth", "user_set_password", people.SetPassword, answers.Done)
+AUTH_PASSWORD_CHANGE = Rpc("auth", "password_change", people.ChangePassword, people.User)
+AUTH_USER_SIGN_OUT = Rpc("auth", "user_sign_out", people.SignOutUser, answers.Done)
 AUTH_USER_CHECK = Rpc("auth", "user_check", people.CheckUser, people.User)
 AUTH_LINK_CREATE = Rpc("auth", "link_create", people.CreateLink, people.LinkCreated)
 AUTH_LINK_USE = Rpc("auth", "link_use", people.UseLink, people.User)
 AUTH_AUDIT_LIST = Rpc("auth", "audit_list", audit.ListAudit, audit.AuditLog)
+AUTH_AUDIT_PAGE = Rpc("auth", "audit_page", audit.PageAudit, audit.AuditPage)
 
 DISPATCHER_HELLO = Rpc("dispatcher", "hello", phones.OpenSession, phones.SessionOpened)
 DISPATCHER_LEASE = Rpc("dispatcher", "lease", phones.Lease, phones.Leased)
@@ -159,13 +165,16 @@ DISPATCHER_DEVICE_REMOVE = Rpc("dispatcher", "device_remove", phones.RemoveDevic
 DISPATCHER_APP_UPDATE = Rpc("dispatcher", "app_update", apps.UpdateApp, answers.Done)
 DISPATCHER_APP_ATTACH = Rpc("dispatcher", "app_attach", apps.AttachApp, apps.AppAttached)
 DISPATCHER_APP_PULL = Rpc("dispatcher", "app_pull", apps.PullWork, apps.Pulled)
+DISPATCHER_APP_LOSE = Rpc("dispatcher", "app_lose", apps.LoseList, answers.Done)
 DISPATCHER_APP_SIGNS = Rpc("dispatcher", "app_signs", apps.NoteSigns, answers.Done)
 DISPATCHER_MESSAGE_SHOW = Rpc("dispatcher", "message_show", messages.ShowMessage, messages.MessageStory)
 DISPATCHER_CANCEL = Rpc("dispatcher", "cancel", messages.CancelMessage, messages.CancelAnswer)
 DISPATCHER_RESEND = Rpc("dispatcher", "resend", messages.ResendMessage, answers.Done)
 DISPATCHER_DELETE = Rpc("dispatcher", "delete", messages.DeleteMessages, messages.Deleted)
 DISPATCHER_MARK_READ = Rpc("dispatcher", "mark_read", messages.MarkRead, answers.Done)
+DISPATCHER_MARK_SEEN = Rpc("dispatcher", "mark_seen", messages.MarkSeen, answers.Done)
 DISPATCHER_ATTENTION = Rpc("dispatcher", "attention", messages.ListAttention, messages.Attention)
+DISPATCHER_RETENTION = Rpc("dispatcher", "retention", retention.AskRetention, retention.Retention)
 DISPATCHER_DEAD_LIST = Rpc("dispatcher", "dead_list", messages.ListDead, messages.DeadLetters)
 DISPATCHER_DEAD_REPLAY = Rpc("dispatcher", "dead_replay", messages.ReplayDead, answers.Done)
 DISPATCHER_CAMPAIGN_CREATE = Rpc("dispatcher", "campaign_create", campaigns.CreateCampaign, campaigns.CampaignShown)
@@ -190,6 +199,7 @@ WEBHOOKS_REPLAY_CREATE = Rpc("webhooks", "replay_create", deliveries.CreateRepla
 WEBHOOKS_REPLAY_LIST = Rpc("webhooks", "replay_list", deliveries.ListReplays, deliveries.Replays)
 WEBHOOKS_REPLAY_CANCEL = Rpc("webhooks", "replay_cancel", deliveries.CancelReplay, deliveries.ReplayShown)
 WEBHOOKS_EVENT_PAGE = Rpc("webhooks", "event_page", deliveries.PageEvents, deliveries.EventPage)
+WEBHOOKS_RETENTION = Rpc("webhooks", "retention", retention.AskRetention, retention.Retention)
 
 
 def wake_subject(device: str) -> str:
@@ -205,12 +215,35 @@ def ask_back_subject(device: str) -> str:
     return f"phone.ask_back.{device}"
 
 
+def settings_subject(device: str) -> str:
+    """Core NATS: what this app phone is told by its settings has changed."""
+    return f"phone.settings.{device}"
+
+
+def asked_subject(device: str) -> str:
+    """Core NATS: an app phone is asking another gateway for its list."""
+    return f"phone.asked.{device}"
+
+
 def pulled_subject(device: str) -> str:
-    """Core NATS: an app phone has pulled at another gateway (the message's content: how many new attempts it got)."""
+    """Core NATS: it has got its list there (the message's content: the new attempts in it)."""
     return f"phone.pulled.{device}"
 
 
+def lost_subject(device: str) -> str:
+    """Core NATS: it has hung up on its list there, which waits to be asked for again."""
+    return f"phone.lost.{device}"
+
+
+def spoke_subject(device: str) -> str:
+    """Core NATS: an app phone has told another gateway of this attempt (the message's whole content)."""
+    return f"phone.spoke.{device}"
+
+
+ALL_ASKED = asked_subject("*")
 ALL_PULLS = pulled_subject("*")
+ALL_LOST = lost_subject("*")
+ALL_SPOKEN = spoke_subject("*")
 
 
 def all_subjects(device: str) -> str:
@@ -222,6 +255,15 @@ ALL_SUBJECTS = all_subjects("*")
 
 
 ALL_ASK_BACKS = ask_back_subject("*")
+ALL_SETTINGS = settings_subject("*")
+
+
+def live_subject(account: int) -> str:
+    """Core NATS: something that pages of this account show has changed (the content: contracts.live.Hints)."""
+    return f"live.{account}"
+
+
+ALL_LIVE = "live.*"
 
 
 def inbox_prefix(role: str) -> str:

@@ -94,14 +94,16 @@ async def test_people_are_made_and_changed(ask: RpcClient, cli: Cli, monkeypatch
     assert (await cli("user", "password", "ana@example.org", "--password-stdin"))[0] == DONE
     request = CheckUser(login="ana@example.org", password="copper lantern 7", address="local")
     assert (await ask.ask(registry.AUTH_USER_CHECK, request)).id == made["id"]
+    assert (await cli("user", "set", "ana@example.org", "--role", "viewer"))[1]["code"] == "last_owner"
+    assert (await cli("user", "create", "bob@example.org", "--role", "owner", "--no-password"))[0] == DONE
     assert (await cli("user", "set", "ana@example.org", "--role", "viewer"))[1]["role"] == "viewer"
     assert (await cli("user", "disable", "ana@example.org"))[1]["disabled"] is True
     assert (await cli("user", "link", "ana@example.org"))[1]["code"] == "not_found"
     assert (await cli("user", "enable", "ana@example.org"))[1]["disabled"] is False
     assert len((await cli("user", "link", "ana@example.org"))[1]["token"]) == 64
     _, listed = await cli("user", "list")
-    assert [each["login"] for each in listed["users"]] == ["ana@example.org"]
-    assert (await cli("user", "show", "bob@example.org"))[1]["code"] == "not_found"
+    assert [each["login"] for each in listed["users"]] == ["ana@example.org", "bob@example.org"]
+    assert (await cli("user", "show", "eve@example.org"))[1]["code"] == "not_found"
 
 
 async def test_a_password_is_never_an_argument_and_never_silently_empty(
@@ -158,7 +160,8 @@ async def test_up_writes_a_client_and_keeps_what_is_there(
     home = Home(tmp_path / "home")
     home.make()
     made = await ensure(home, settings)
-    assert set(made) == {"base_url", "api_key", "enrolment_key", "client_id", "client_secret"}
+    assert set(made) == {"base_url", "dashboard_url", "api_key", "enrolment_key", "client_id", "client_secret"}
+    assert made["dashboard_url"] == "http://127.0.0.1:8080/dashboard"
     assert home.credentials.stat().st_mode & 0o777 == 0o600
     await issue(ask, ClientCreated(client_id=made["client_id"], client_secret=made["client_secret"]))
     assert await ensure(home, settings) == made

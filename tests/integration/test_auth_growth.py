@@ -13,12 +13,11 @@ from services.auth.store.enrolment import Enrolment, NewEnrolmentKey
 from services.auth.store.expired import Expired
 from services.auth.store.keys import Keys, NewKey
 from services.auth.store.state import _SINCE, State
-from services.auth.store.users import Users
+from services.auth.store.users import Changed, Users
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.audit import OPERATOR
 from shared.contracts.rpc.auth import RevokeKey, SetAccount
-from shared.contracts.rpc.people import User
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
@@ -165,8 +164,8 @@ async def test_what_has_expired_is_deleted_and_what_counts_stays(pool: Pool) -> 
     account = await pool.fetchval("select id from accounts")
     client = NewClient("c" * 32, "x", b"", [])
     await Clients(pool).create(account, client, OPERATOR)
-    user = await Users(pool).create(account, "usr_1", "ana@example.org", "owner", None, OPERATOR)
-    assert isinstance(user, User)
+    made = await Users(pool).create(account, "usr_1", "ana@example.org", "owner", None, OPERATOR)
+    assert isinstance(made, Changed)
     for name, age in (("old", "2 days"), ("new", "0 days")):
         await pool.execute(
             "insert into revoked_tokens (jti, account_id, client_id, expires_at) "
@@ -175,7 +174,7 @@ async def test_what_has_expired_is_deleted_and_what_counts_stays(pool: Pool) -> 
         )  # fmt: skip
         await pool.execute(
             "insert into sign_in_links (digest, user_id, expires_at) values ($1, $2, now() - $3::text::interval)",
-            name.encode(), user.id, age,
+            name.encode(), made.user.id, age,
         )  # fmt: skip
         await pool.execute(
             "insert into sign_in_tries values ($1, 1, now(), now() - $2::text::interval)", name.encode(), age

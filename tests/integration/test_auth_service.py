@@ -65,7 +65,7 @@ async def store_enrolment_key(pool: Pool, account: int, key: NewEnrolmentKey) ->
 
 
 async def test_it_is_ready_and_says_so(service: Service) -> None:
-    assert service.health.ready() == (True, {"database": "ok", "nats": "ok"})
+    assert service.health.ready() == (True, {"running": "ok", "database": "ok", "nats": "ok"})
 
 
 async def test_a_new_account_has_a_key_of_every_scope_and_a_reusable_enrolment_key(ask: RpcClient) -> None:

@@ -10,14 +10,24 @@ from services.auth.store.accounts import Accounts as AccountStore
 from services.auth.store.audit import Audit
 from services.auth.store.enrolment import NewEnrolmentKey
 from shared.contracts.rpc.answers import Done
-from shared.contracts.rpc.audit import AuditLog, ListAudit
-from shared.contracts.rpc.auth import AccountCreated, Accounts, CreateAccount, ListAccounts, SetAccount
+from shared.contracts.rpc.audit import AuditLog, AuditPage, ListAudit, PageAudit
+from shared.contracts.rpc.auth import (
+    AccountCreated,
+    Accounts,
+    AccountShown,
+    CreateAccount,
+    ListAccounts,
+    SetAccount,
+    SetSettings,
+    ShowAccount,
+)
 from shared.errors import Conflict, NotFound
 from shared.security.secrets import digest, new_api_key, new_token
 
 log = structlog.get_logger()
 
 MAX_ENTRIES = 1000
+MAX_ON_PAGE = 200
 
 
 class AccountAnswers:
@@ -52,6 +62,17 @@ class AccountAnswers:
         """All accounts."""
         return Accounts(await self._accounts.list())
 
+    async def show(self, request: ShowAccount) -> AccountShown:
+        """One account. Raises NotFound."""
+        account = await self._accounts.one(request.account)
+        if account is None:
+            raise NotFound("There is no such account.")
+        return AccountShown(account)
+
+    async def set_settings(self, request: SetSettings) -> Done:
+        """Changes what an account's people may. Raises Invalid, NotFound."""
+        return await self.set(SetAccount(**msgspec.structs.asdict(request)))
+
     async def set(self, request: SetAccount) -> Done:
         """Changes an account's settings. Raises Invalid, NotFound."""
         checked = msgspec.structs.replace(
@@ -74,3 +95,9 @@ class AccountAnswers:
         """The newest changes."""
         limit = max(1, min(request.limit, MAX_ENTRIES))
         return AuditLog(await self._audit.list(request.account, limit, request.before))
+
+    async def audit_page(self, request: PageAudit) -> AuditPage:
+        """The newest changes of one account."""
+        limit = max(1, min(request.limit, MAX_ON_PAGE))
+        entries, before = await self._audit.page(request.account, limit, request.before, request.who, request.verb)
+        return AuditPage(entries=entries, before=before)

@@ -2,6 +2,7 @@
 
 import structlog
 
+from services.auth.directory import Directory
 from services.auth.hashing import Hashing
 from services.auth.keys import new_id
 from services.auth.passwords import (
@@ -12,10 +13,11 @@ from services.auth.passwords import (
     normal_login,
     normal_password,
 )
-from services.auth.store.users import Slowness
+from services.auth.store.users import Changed, Slowness
 from services.auth.store.users import Users as UserStore
 from shared.contracts.rpc.answers import Done
 from shared.contracts.rpc.people import (
+    ChangePassword,
     CheckUser,
     CreateLink,
     CreateUser,
@@ -23,6 +25,7 @@ from shared.contracts.rpc.people import (
     ListUsers,
     SetPassword,
     SetUser,
+    SignOutUser,
     UseLink,
     User,
     Users,
@@ -40,9 +43,10 @@ LINK_LIVES_S = 600.0
 class UserAnswers:
     """One method a question."""
 
-    def __init__(self, users: UserStore, hashing: Hashing, slowness: Slowness) -> None:
-        """`slowness` says how failed tries are slowed."""
+    def __init__(self, users: UserStore, directory: Directory, hashing: Hashing, slowness: Slowness) -> None:
+        """`directory` makes a change known; `slowness` says how failed tries are slowed."""
         self._users = users
+        self._directory = directory
         self._hashing = hashing
         self._slowness = slowness
 
@@ -55,10 +59,11 @@ class UserAnswers:
         made = await self._users.create(request.account, new_id("usr"), login, request.role, stored, request.actor)
         if made == "not_found":
             raise NotFound("There is no such account.")
-        if not isinstance(made, User):
+        if not isinstance(made, Changed):
             raise Conflict(f"There is a user {login} already.", code="login_taken")
-        log.info("user created", account=request.account, user=made.id)
-        return made
+        await self._directory.changed(made.epoch)
+        log.info("user created", account=request.account, user=made.user.id)
+        return made.user
 
     async def list(self, request: ListUsers) -> Users:
         """The account's users. Raises NotFound for an unknown account."""
@@ -68,21 +73,65 @@ class UserAnswers:
         return Users(users)
 
     async def set(self, request: SetUser) -> User:
-        """Changes a role, disables or enables. Raises NotFound."""
-        user = await self._users.set(request)
-        if user is None:
+        """Changes a role, disables or enables. Raises NotFound, Conflict (`last_owner`)."""
+        changed = await self._users.set(request)
+        if changed == "not_found":
             raise NotFound("There is no such user in this account.")
+        if not isinstance(changed, Changed):
+            raise Conflict("The account must keep an owner who can sign in.", code="last_owner")
+        await self._directory.changed(changed.epoch)
         log.info("user changed", account=request.account, user=request.id)
-        return user
+        return changed.user
 
     async def set_password(self, request: SetPassword) -> Done:
-        """Another password. Raises Invalid (`invalid_password`), NotFound, Unavailable."""
+        """Another password, and the end of the user's sessions.
+
+        Raises Invalid (`invalid_password`), NotFound, Unavailable.
+        """
         login = await self._users.login_of(request.account, request.id)
         if login is None:
             raise NotFound("There is no such user in this account.")
         stored = await self._hashing.hash(checked_password(request.password, login))
-        await self._users.set_password(request.account, request.id, stored, request.actor)
+        epoch = await self._users.set_password(request.account, request.id, stored, request.actor)
+        if epoch is None:
+            raise NotFound("There is no such user in this account.")
+        await self._directory.changed(epoch)
         log.info("password set", account=request.account, user=request.id)
+        return Done()
+
+    async def change_password(self, request: ChangePassword) -> User:
+        """A user's own new password, and the end of their sessions; the user after that.
+
+        Raises Forbidden for a wrong present one, Conflict (`slow_down`), Invalid (`invalid_password`), NotFound,
+        Unavailable.
+        """
+        login = await self._users.login_of(request.account, request.id)
+        known = await self._users.known(login) if login is not None else None
+        if login is None or known is None:
+            raise NotFound("There is no such user in this account, or the user is disabled.")
+        password, tried = checked_password(request.password, login), digest(login)
+        if known.password is not None:
+            if not await self._users.admit_try(tried, self._slowness):
+                raise Conflict("There were too many tries; wait a little.", code="slow_down")
+            present = normal_password(request.present[: MAX_BYTES + 1])
+            if not (await self._hashing.check(known.password, present)).right:
+                log.info("password not changed", user=request.id)
+                raise Forbidden("The present password is not right.")
+        stored = await self._hashing.hash(password)
+        changed = await self._users.change_password(known.user, tried, stored, request.actor)
+        if changed is None:
+            raise NotFound("There is no such user in this account.")
+        await self._directory.changed(changed.epoch)
+        log.info("password changed", account=request.account, user=request.id)
+        return changed.user
+
+    async def sign_out(self, request: SignOutUser) -> Done:
+        """Ends the user's sessions. Raises NotFound."""
+        epoch = await self._users.sign_out(request.account, request.id, request.actor)
+        if epoch is None:
+            raise NotFound("There is no such user in this account.")
+        await self._directory.changed(epoch)
+        log.info("signed out everywhere", account=request.account, user=request.id)
         return Done()
 
     async def check(self, request: CheckUser) -> User:

@@ -37,15 +37,12 @@ class Accounts:
 
     async def list(self) -> list[Account]:
         """All accounts in order of creation."""
-        rows = await self._pool.fetch(
-            """
-            select id, name, status, time_zone, extract(epoch from created_at)::float8 as created_at,
-                   region, max_parts, rate_per_minute, daily_sends, quiet_urgent,
-                   to_char(quiet_from, 'HH24:MI-') || to_char(quiet_until, 'HH24:MI') as quiet
-            from accounts order by id
-            """
-        )
-        return [Account(**row) for row in rows]
+        return [Account(**row) for row in await self._pool.fetch(f"select {_SHOWN} from accounts order by id")]
+
+    async def one(self, account: int) -> Account | None:
+        """One account; None for an unknown one."""
+        row = await self._pool.fetchrow(f"select {_SHOWN} from accounts where id = $1", account)
+        return Account(**row) if row else None
 
     async def set(self, wish: SetAccount) -> int | None:
         """Changes what is not None, where 0 and "" mean none; returns the epoch, None for an unknown account."""
@@ -93,3 +90,8 @@ class Accounts:
                 quiet=wish.quiet,
                 quiet_urgent=wish.quiet_urgent,
             )
+
+
+_SHOWN = """id, name, status, time_zone, extract(epoch from created_at)::float8 as created_at,
+    region, max_parts, rate_per_minute, daily_sends, quiet_urgent,
+    to_char(quiet_from, 'HH24:MI-') || to_char(quiet_until, 'HH24:MI') as quiet"""

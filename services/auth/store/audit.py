@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import msgspec
 
 from shared.contracts.rpc.audit import AuditEntry
 from shared.db.pool import Pool
+
+LOOKED_AT: Final = 5000
+"""Of so many entries at most a page is chosen, so that a filter that leaves out nearly all costs no more than that."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,35 @@ class Audit:
         """Borrows a connection of this pool for each verb."""
         self._pool = pool
 
+    async def page(
+        self, account: int, limit: int, before: int | None, who: str | None, verb: str | None
+    ) -> tuple[list[AuditEntry], int | None]:
+        """The account's newest entries, of one person and one verb if told, and where the next page begins."""
+        rows = await self._pool.fetch(
+            """
+            with seen as materialized (
+                select id, extract(epoch from at)::float8 as at, account_id as account, who, address, verb, subject,
+                    detail::text
+                from audit where account_id = $1 and ($2::bigint is null or id < $2) order by id desc limit $6
+            )
+            select oldest, more, shown.*
+            from (select min(id) as oldest, count(*) = $6 as more from seen) bounds left join lateral (
+                select * from seen where ($4::text is null or who = $4) and ($5::text is null or verb = $5)
+                order by id desc limit $3
+            ) shown on true
+            """,
+            account,
+            before,
+            limit + 1,
+            who,
+            verb,
+            LOOKED_AT,
+        )
+        entries = [_entry(dict(row)) for row in rows if row["id"] is not None]
+        if len(entries) > limit:
+            return entries[:limit], entries[limit - 1].id
+        return entries, rows[0]["oldest"] if rows[0]["more"] else None
+
     async def list(self, account: int | None, limit: int, before: int | None) -> list[AuditEntry]:
         """The newest entries, of one account or of all."""
         rows = await self._pool.fetch(
@@ -41,7 +74,7 @@ class Audit:
             limit,
             before,
         )
-        return [AuditEntry(**{**row, "detail": msgspec.json.decode(row["detail"])}) for row in rows]
+        return [_entry(dict(row)) for row in rows]
 
     async def refused(self, refusals: Sequence[Refusal]) -> None:
         """Writes down refusals. They are no changes, so nothing is raised."""
@@ -74,3 +107,8 @@ class Uses:
             ids,
             [uses[id_] for id_ in ids],
         )
+
+
+def _entry(row: Mapping[str, Any]) -> AuditEntry:
+    told = {field: row[field] for field in AuditEntry.__struct_fields__}
+    return AuditEntry(**{**told, "detail": msgspec.json.decode(told["detail"])})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from services.auth.keys import SCOPES_OF_ROLE
 from services.auth.memory import Account, Changes, Credential, Revoked
 from services.auth.signing import SealedKey
 from shared.db.pool import Pool
@@ -56,7 +57,8 @@ class _Statements(NamedTuple):
 
 
 def _credential(row: Any) -> Credential:
-    return Credential(**{**row, "scopes": tuple(row["scopes"])})
+    scopes = tuple(row["scopes"])
+    return Credential(**{**row, "scopes": SCOPES_OF_ROLE[scopes[0]] if row["kind"] == "user" else scopes})
 
 
 def _reading(where: Callable[[str], str]) -> _Statements:
@@ -68,7 +70,7 @@ def _reading(where: Callable[[str], str]) -> _Statements:
             select id, status = 'active' as active, time_zone, region, max_parts, rate_per_minute, daily_sends
             from accounts where {where("true")}
         """,
-        # A spent enrolment key does not expire.
+        # A spent enrolment key does not expire. A user's digest is shared/contracts/rpc/people.py's session_digest.
         credentials=f"""
             select 'api_key' as kind, id, account_id as account, digest, scopes,
                 extract(epoch from expires_at)::float8 as expires_at, old_digest,
@@ -86,6 +88,10 @@ def _reading(where: Callable[[str], str]) -> _Statements:
             union all
             select 'device_token', device_id, account_id, digest, '{{}}', null, null, null, null, revoked_at is not null
             from device_tokens where {unrevoked}
+            union all
+            select 'user', id, account_id, sha256(convert_to(id || '.' || generation, 'UTF8')), array[role], null, null,
+                null, null, disabled_at is not null
+            from users where {where("disabled_at is null")}
         """,
         signing=f"""
             select id, vault_key, box, extract(epoch from signs_from)::float8 as signs_from,

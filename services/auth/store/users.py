@@ -1,8 +1,9 @@
 """The people of an account, their failed tries, and the links that sign them in once."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from services.auth.store.changes import recording
+from services.auth.store.changes import changing, recording
 from shared.contracts.rpc.audit import Actor
 from shared.contracts.rpc.people import Role, SetUser, User
 from shared.db.pool import Pool
@@ -25,6 +26,13 @@ class Slowness:
     forgotten_after_s: float = 3600.0
 
 
+class Changed(NamedTuple):
+    """A user as they are now, and the epoch of the change."""
+
+    user: User
+    epoch: int
+
+
 class Users:
     """The verbs about users."""
 
@@ -34,12 +42,12 @@ class Users:
 
     async def create(
         self, account: int, id_: str, login: str, role: Role, password: str | None, actor: Actor
-    ) -> User | str:
+    ) -> Changed | str:
         """The new user, or why there is none: `not_found` (the account) or `login_taken`."""
-        async with recording(self._pool, actor) as record:
-            if not await record.connection.fetchval("select exists (select from accounts where id = $1)", account):
+        async with changing(self._pool, actor) as change:
+            if not await change.connection.fetchval("select exists (select from accounts where id = $1)", account):
                 return "not_found"
-            row = await record.connection.fetchrow(
+            row = await change.connection.fetchrow(
                 f"""
                 insert into users as u (id, account_id, login, role, password) values ($2, $1, $3, $4, $5)
                 on conflict (login) do nothing returning {_SHOWN}
@@ -52,8 +60,7 @@ class Users:
             )
             if row is None:
                 return "login_taken"
-            await record.note("user.create", id_, account, login=login, role=role)
-        return User(**row)
+            return Changed(User(**row), await change.done("user.create", id_, account, login=login, role=role))
 
     async def list(self, account: int) -> list[User] | None:
         """The account's users in order of creation; None for an unknown account."""
@@ -67,14 +74,30 @@ class Users:
         shown = [{name: value for name, value in row.items() if name != "known"} for row in rows]
         return [User(**each) for each in shown if each["id"] is not None] if rows else None
 
-    async def set(self, wish: SetUser) -> User | None:
-        """Changes what is not None; None for an unknown user."""
-        async with recording(self._pool, wish.actor) as record:
-            row = await record.connection.fetchrow(
+    async def set(self, wish: SetUser) -> Changed | str:
+        """Changes what is not None, or says why it does not: `not_found` or `last_owner`."""
+        async with changing(self._pool, wish.actor) as change:
+            # Changes of users wait for each other, so no two owners disable one another at once.
+            is_last = await change.connection.fetchval(
+                """
+                select u.role = 'owner' and u.disabled_at is null and not exists (
+                    select from users other where other.account_id = u.account_id and other.id <> u.id
+                        and other.role = 'owner' and other.disabled_at is null
+                ) from users u where u.id = $2 and u.account_id = $1
+                """,
+                wish.account,
+                wish.id,
+            )
+            if is_last is None:
+                return "not_found"
+            if is_last and (wish.disabled or wish.role not in (None, "owner")):
+                return "last_owner"
+            row = await change.connection.fetchrow(
                 f"""
                 update users u set role = coalesce($3, role),
                     disabled_at = case when coalesce($4::boolean, disabled_at is not null)
-                        then coalesce(disabled_at, now()) end
+                        then coalesce(disabled_at, now()) end,
+                    generation = generation + (coalesce($4::boolean, false) and disabled_at is null)::integer
                 where id = $2 and account_id = $1 returning {_SHOWN}
                 """,
                 wish.account,
@@ -82,20 +105,49 @@ class Users:
                 wish.role,
                 wish.disabled,
             )
-            if row is None:
-                return None
-            await record.note("user.set", wish.id, wish.account, role=wish.role, disabled=wish.disabled)
-        return User(**row)
+            assert row is not None
+            epoch = await change.done("user.set", wish.id, wish.account, role=wish.role, disabled=wish.disabled)
+        return Changed(User(**row), epoch)
 
-    async def set_password(self, account: int, user: str, password: str, actor: Actor) -> bool:
-        """Stores another hash; False for an unknown user."""
-        async with recording(self._pool, actor) as record:
-            changed = await record.connection.fetchval(
-                "update users set password = $3 where id = $2 and account_id = $1 returning id", account, user, password
+    async def set_password(self, account: int, user: str, password: str, actor: Actor) -> int | None:
+        """Stores another hash and ends the user's sessions; returns the epoch, None for an unknown user."""
+        async with changing(self._pool, actor) as change:
+            changed = await change.connection.fetchval(
+                """
+                update users set password = $3, generation = generation + 1
+                where id = $2 and account_id = $1 returning id
+                """,
+                account,
+                user,
+                password,
             )
-            if changed:
-                await record.note("user.set_password", user, account)
-        return bool(changed)
+            return await change.done("user.set_password", user, account) if changed else None
+
+    async def change_password(self, user: User, login: bytes, password: str, actor: Actor) -> Changed | None:
+        """A user's own other hash; ends their sessions and forgets the tries of their login (its digest)."""
+        async with changing(self._pool, actor) as change:
+            row = await change.connection.fetchrow(
+                f"""
+                with forgotten as (delete from sign_in_tries where login = $3)
+                update users u set password = $4, generation = generation + 1
+                where id = $2 and account_id = $1 and disabled_at is null returning {_SHOWN}
+                """,
+                user.account,
+                user.id,
+                login,
+                password,
+            )
+            return Changed(User(**row), await change.done("user.set_password", user.id, user.account)) if row else None
+
+    async def sign_out(self, account: int, user: str, actor: Actor) -> int | None:
+        """Ends the user's sessions; returns the epoch, None for an unknown user."""
+        async with changing(self._pool, actor) as change:
+            changed = await change.connection.fetchval(
+                "update users set generation = generation + 1 where id = $2 and account_id = $1 returning id",
+                account,
+                user,
+            )
+            return await change.done("user.sign_out", user, account) if changed else None
 
     async def login_of(self, account: int, user: str) -> str | None:
         """The login of a user of this account."""
@@ -194,4 +246,4 @@ class Users:
 
 _SHOWN = """u.id, u.account_id as account, u.login, u.role, u.disabled_at is not null as disabled,
     u.password is not null as has_password, extract(epoch from u.created_at)::float8 as created_at,
-    extract(epoch from u.last_sign_in_at)::float8 as last_sign_in_at"""
+    extract(epoch from u.last_sign_in_at)::float8 as last_sign_in_at, u.generation"""

@@ -29,14 +29,18 @@ class AppAttached(msgspec.Struct, frozen=True, tag="app_attached"):
 
 
 class PullWork(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.app_pull.v1"):
-    """What is this phone to send? The answer is the taking. NotFound.
-
-    `lost`: attempts of lists that surely did not arrive; they are listed again at once.
-    """
+    """What is this phone to send? The answer is the taking. NotFound."""
 
     account: int
     device: str
-    lost: list[str] = msgspec.field(default_factory=list)
+
+
+class LoseList(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.app_lose.v1"):
+    """These attempts stood in a list that surely did not arrive; they are listed again at once."""
+
+    account: int
+    device: str
+    attempts: list[str]
 
 
 class AppJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -40,3 +40,27 @@ class AuditLog(msgspec.Struct, frozen=True, tag="audit_log"):
     """Changes, the newest first."""
 
     entries: list[AuditEntry]
+
+
+class PageAudit(msgspec.Struct, frozen=True, kw_only=True, tag="auth.audit_page.v1"):
+    """The newest changes of one account, at most 200; with `before` those older than that id.
+
+    `who` and `verb` leave out all others.
+    """
+
+    account: int
+    limit: int = 50
+    before: int | None = None
+    who: str | None = None
+    verb: str | None = None
+
+
+class AuditPage(msgspec.Struct, frozen=True, kw_only=True, tag="audit_page"):
+    """Changes, the newest first. `before` asks for the next page; None: there is nothing older.
+
+    Of those that a filter leaves out only so many are looked at for one page, so a page may be short, or empty, and
+    have others behind it.
+    """
+
+    entries: list[AuditEntry]
+    before: int | None

@@ -6,13 +6,14 @@ import msgspec
 
 from shared.contracts.rpc.audit import OPERATOR, Actor
 
-CredentialKind = Literal["api_key", "enrolment_key", "device_token", "client"]
+CredentialKind = Literal["api_key", "enrolment_key", "device_token", "client", "user"]
 
 
 class Verify(msgspec.Struct, frozen=True, tag="auth.verify.v1"):
     """Who is behind this credential? `digest` is its SHA-256; the credential itself does not travel.
 
-    A `client` is asked for by the SHA-256 of its client_id, by a gateway that has verified a token which names it.
+    A `client` is asked for by the SHA-256 of its client_id, by a gateway that has verified a token which names it; a
+    `user` by the digest of a session that a gateway has found (`people.session_digest`).
     """
 
     kind: CredentialKind
@@ -119,6 +120,32 @@ class Accounts(msgspec.Struct, frozen=True, tag="accounts"):
     """Accounts in order of creation."""
 
     accounts: list[Account]
+
+
+class ShowAccount(msgspec.Struct, frozen=True, tag="auth.account_show.v1"):
+    """One account. NotFound if there is none of this number."""
+
+    account: int
+
+
+class AccountShown(msgspec.Struct, frozen=True, tag="account_shown"):
+    """An account as it is now."""
+
+    account: Account
+
+
+class SetSettings(msgspec.Struct, frozen=True, kw_only=True, tag="auth.settings_set.v1"):
+    """What an account's own people may change of it, as in SetAccount: everything but whether it is suspended."""
+
+    account: int
+    time_zone: str | None = None
+    region: str | None = None
+    max_parts: int | None = None
+    rate_per_minute: int | None = None
+    daily_sends: int | None = None
+    quiet: str | None = None
+    quiet_urgent: bool | None = None
+    actor: Actor = OPERATOR
 
 
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_create.v1"):

@@ -24,11 +24,27 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None
 
 
+Wait = Literal[
+    "campaign_paused",
+    "not_due",
+    "leased",
+    "taken",
+    "suspended",
+    "quiet_hours",
+    "no_phone",
+    "preferred",
+    "behind",
+    "next",
+]
+"""Why a message waits: `behind` others of its queue; `next` for a phone that has room."""
+
+
 class MessageStory(msgspec.Struct, frozen=True, kw_only=True, tag="message_story"):
     """What is known of a message and why it waits now (`waiting`, None when at rest).
 
     `route` says why its first phone was chosen (`pinned`, `contact`, `shortest_wait`, `any`), `preferred_device` which
     it was. `estimated_at` (Unix seconds): when it will probably go out; None at rest and where no phone serves it.
+    `wait` is `waiting` for programs, `ahead` how many parts go out before it.
     """
 
     id: str
@@ -49,6 +65,8 @@ class MessageStory(msgspec.Struct, frozen=True, kw_only=True, tag="message_story
     route: str | None = None
     preferred_device: str | None = None
     estimated_at: float | None = None
+    wait: Wait | None = None
+    ahead: int = 0
 
 
 class CancelMessage(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.cancel.v1"):
@@ -104,12 +122,22 @@ class MarkRead(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.mark_r
     inbox: list[int]
 
 
+class MarkSeen(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.mark_seen.v1"):
+    """A person has seen what this number wrote to the account, up to this inbox id."""
+
+    account: int
+    number: str
+    until: int
+
+
 FlagKind = Literal["late", "no_phone", "unreported", "unknown", "wrong_clock", "silent_receiver"]
 FLAG_KINDS: tuple[FlagKind, ...] = ("late", "no_phone", "unreported", "unknown", "wrong_clock", "silent_receiver")
 
 
 class ListAttention(msgspec.Struct, frozen=True, tag="dispatcher.attention.v1"):
-    """What is out of the ordinary now?"""
+    """What is out of the ordinary now? `account` None: in any account, which only the operator asks."""
+
+    account: int | None = None
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Questions about the people of an account: users, their passwords and sign-in links."""
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -27,7 +28,10 @@ class CreateUser(Discreet, frozen=True, kw_only=True, tag="auth.user_create.v1")
 
 
 class SetUser(msgspec.Struct, frozen=True, kw_only=True, tag="auth.user_set.v1"):
-    """Change a user's role, or disable or enable them; None leaves it as it is. NotFound in another account."""
+    """Change a user's role, or disable or enable them; None leaves it as it is. NotFound in another account.
+
+    Conflict (`last_owner`) when nobody would be left who may manage the account. Who is disabled is signed out.
+    """
 
     account: int
     id: str
@@ -37,11 +41,36 @@ class SetUser(msgspec.Struct, frozen=True, kw_only=True, tag="auth.user_set.v1")
 
 
 class SetPassword(Discreet, frozen=True, kw_only=True, tag="auth.user_set_password.v1"):
-    """Give a user another password. Invalid (`invalid_password`) says which rule it breaks."""
+    """Give a user another password, and sign them out everywhere.
+
+    Invalid (`invalid_password`) says which rule it breaks.
+    """
 
     account: int
     id: str
     password: str
+    actor: Actor = OPERATOR
+
+
+class ChangePassword(Discreet, frozen=True, kw_only=True, tag="auth.password_change.v1"):
+    """Give oneself another password, which ends all sessions; `present` is the one that it replaces, if there is one.
+
+    Forbidden where that is wrong, and Conflict (`slow_down`) as with CheckUser; Invalid (`invalid_password`); NotFound
+    for a user who may not sign in.
+    """
+
+    account: int
+    id: str
+    present: str
+    password: str
+    actor: Actor
+
+
+class SignOutUser(msgspec.Struct, frozen=True, kw_only=True, tag="auth.user_sign_out.v1"):
+    """End a user's sessions, wherever they are. NotFound in another account."""
+
+    account: int
+    id: str
     actor: Actor = OPERATOR
 
 
@@ -52,7 +81,7 @@ class ListUsers(msgspec.Struct, frozen=True, tag="auth.user_list.v1"):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, tag="user"):
-    """A user as people see them."""
+    """A user as people see them. `generation` grows whenever all sessions of before end."""
 
     id: str
     account: int
@@ -62,6 +91,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, tag="user"):
     has_password: bool
     created_at: float
     last_sign_in_at: float | None
+    generation: int = 1
 
 
 class Users(msgspec.Struct, frozen=True, tag="users"):
@@ -101,3 +131,8 @@ class UseLink(msgspec.Struct, frozen=True, kw_only=True, tag="auth.link_use.v1")
 
     digest: bytes
     address: str
+
+
+def session_digest(user: str, generation: int) -> bytes:
+    """What `Verify` asks about a user's session (kind `user`): 32 bytes, nobody's once the user's generation grew."""
+    return hashlib.sha256(f"{user}.{generation}".encode()).digest()
