@@ -10,11 +10,12 @@ SOURCES := services shared agent deploy tests benchmarks examples
 UV := .venv/bootstrap/bin/uv
 PYTEST := $(BIN)/python -m pytest
 # A file stays on one worker: its tests share the system that they started.
-PYTEST_ALL = $(PYTEST) -n 2 --dist loadfile --ignore=tests/chaos --ignore=tests/interop --ignore=tests/manifests
+APART := browser chaos containers interop manifests
+PYTEST_ALL = $(PYTEST) -n 2 --dist loadfile $(APART:%=--ignore=tests/%)
 IF_INSTALLED = [ -x $(BIN)/smsfleet ] || { echo "SMSFleet is not installed here: make up"; exit 1; };
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs test test-more test-all test-interop test-manifests chaos lint types fmt snapshots lock bench clean installed developing
+.PHONY: help up down status logs test test-more test-all test-browser test-containers test-interop test-manifests chaos lint types fmt snapshots lock bench clean installed developing
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -44,8 +45,14 @@ test-all: lint types ## Every group, at its full counts
 chaos: developing ## Cut links, killed and stopped processes, at full counts
 	SMSFLEET_TEST_SCALE=full $(PYTEST) tests/chaos
 
+test-containers: developing ## The same suite against containers, then docker-compose.yml itself, where Docker is
+	$(BIN)/python -m tests.groups full containers
+
 test-manifests: developing ## The Kubernetes manifests, rendered where kubectl is installed
 	$(BIN)/python -m tests.groups full manifests
+
+test-browser: developing ## The dashboard in Chromium, where that is installed
+	$(BIN)/python -m tests.groups full browser
 
 test-interop: developing ## Libraries and receivers in other languages, where those are installed
 	$(BIN)/python -m tests.groups full interop

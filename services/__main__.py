@@ -18,6 +18,7 @@ GROUPS = (
     "setup",
     "accounts",
     "users",
+    "dashboard",
     "keys",
     "clients",
     "enrolment",

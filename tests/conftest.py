@@ -53,8 +53,7 @@ def on_database(url: str, database: str) -> str:
 @pytest.fixture(scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
     """Postgres, NATS and Valkey: embedded, in containers or external (SMSFLEET_TEST_SERVERS)."""
-    kind = os.environ.get("SMSFLEET_TEST_SERVERS", "embedded")
-    async with running_servers(kind, tmp_path_factory.mktemp("servers")) as running:
+    async with running_servers(tmp_path_factory.mktemp("servers")) as running:
         await _execute(running.database_url, f"drop database if exists {TEMPLATE} with (force)")
         await _execute(running.database_url, f"create database {TEMPLATE}")
         await asyncio.to_thread(migrate, on_database(running.database_url, TEMPLATE), ROLE_PASSWORDS)

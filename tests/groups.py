@@ -8,8 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 NO_REASON = ""
 
@@ -21,7 +21,6 @@ class Group:
     name: str
     command: tuple[str, ...]
     cannot: Callable[[], str] = lambda: NO_REASON
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def _no_engine() -> str:
@@ -40,6 +39,11 @@ def _no_node() -> str:
     return NO_REASON if answers else "npm reaches no registry"
 
 
+def _no_chromium() -> str:
+    chromium = os.environ.get("SMSFLEET_TEST_CHROMIUM") or shutil.which("chromium")
+    return _no_node() if chromium else "there is no chromium command"
+
+
 def _no_php() -> str:
     return NO_REASON if shutil.which("php") else "there is no php command"
 
@@ -51,12 +55,8 @@ def _no_kubectl() -> str:
 PYTEST = (sys.executable, "-m", "pytest")
 GROUPS = (
     Group("chaos", (*PYTEST, "tests/chaos")),
-    Group(
-        "containers",
-        (*PYTEST, "tests/integration"),
-        _no_engine,
-        {"SMSFLEET_TEST_SERVERS": "containers"},
-    ),
+    Group("browser", (*PYTEST, "tests/browser"), _no_chromium),
+    Group("containers", (sys.executable, "-m", "tests.containers"), _no_engine),
     Group("manifests", (*PYTEST, "tests/manifests"), _no_kubectl),
     Group("interop-node", (*PYTEST, "tests/interop/test_node.py"), _no_node),
     Group("interop-php", (*PYTEST, "tests/interop/test_php.py"), _no_php),
@@ -75,7 +75,7 @@ def main(scale: str, beginning: str = "") -> int:
             not_run.append(f"NOT RUN: {group.name}: {why}")
             continue
         print(f"--- {group.name}", flush=True)
-        environment = {"SMSFLEET_TEST_SCALE": scale, "SMSFLEET_BENCH_SECONDS": seconds, **group.environment}
+        environment = {"SMSFLEET_TEST_SCALE": scale, "SMSFLEET_BENCH_SECONDS": seconds}
         done = subprocess.run(group.command, env={**os.environ, **environment}, check=False)
         passed, failed = passed + (done.returncode == 0), failed + (done.returncode != 0)
     print(*not_run, f"groups: {passed} passed, {failed} failed", sep="\n")

@@ -19,7 +19,10 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Proxies:
-    """Wraps the app: puts the right-most address of X-Forwarded-For that is no trusted proxy into the scope."""
+    """Wraps the app: puts what trusted proxies say of the client into the scope.
+
+    That is the right-most address of X-Forwarded-For that is no trusted proxy, and the scheme of X-Forwarded-Proto.
+    """
 
     def __init__(self, app: Any, trusted: Sequence[Network]) -> None:
         """`trusted`: the networks whose word counts."""
@@ -33,6 +36,8 @@ class Proxies:
             found = self._first_untrusted(peer, scope["headers"])
             if found != peer:
                 scope["client"] = (str(found), 0)
+            if scope["type"] == "http" and _came_by_https(scope["headers"]):
+                scope["scheme"] = "https"
         await self._app(scope, receive, send)
 
     def _first_untrusted(self, peer: Address, headers: Sequence[tuple[bytes, bytes]]) -> Address:
@@ -57,6 +62,12 @@ def networks(setting: str) -> list[Network]:
         return [ipaddress.ip_network(each.strip(), strict=False) for each in setting.split(",") if each.strip()]
     except ValueError as error:
         raise Startup(f"SMSFLEET_TRUSTED_PROXIES is not valid: {error}") from error
+
+
+def _came_by_https(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """What the nearest proxy says, which stands last."""
+    told = [value for name, value in headers if name == b"x-forwarded-proto"]
+    return bool(told) and told[-1].rpartition(b",")[2].strip().lower() == b"https"
 
 
 def _address(text: str) -> Address | None:

@@ -127,6 +127,16 @@ class Admission:
         ACCEPTED.inc(len(accepted.ids))
         return accepted
 
+    async def check(self, wish: Submission) -> Segments:
+        """How the text would travel; nothing is accepted, and nothing counted against a day's messages or a key.
+
+        Raises Invalid, NoDevice and NoChannel as `submit` does.
+        """
+        _check(wish, self._clock())
+        shape = segments(wish.text)
+        await self._check_account(wish, shape)
+        return shape
+
     async def _check_account(self, wish: Submission, shape: Segments) -> None:
         """Refuses what this account's phones or limits do not allow now. Raises Invalid, NoDevice, NoChannel."""
         if wish.max_parts is not None and shape.parts > wish.max_parts and SMS in wish.channels:

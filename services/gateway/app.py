@@ -1,5 +1,6 @@
 """Puts the gateway together: the only place where its parts are made."""
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -14,6 +15,21 @@ from services.gateway.addresses import Proxies, networks
 from services.gateway.admission import Admission
 from services.gateway.callers import Callers
 from services.gateway.cors import Cors, listed
+from services.gateway.dashboard.door.cookies import Cookies
+from services.gateway.dashboard.door.sessions import Sessions
+from services.gateway.dashboard.door.signin import Door as BrowserDoor
+from services.gateway.dashboard.door.visitors import Visitors
+from services.gateway.dashboard.frame.assets import Assets
+from services.gateway.dashboard.frame.languages import load
+from services.gateway.dashboard.frame.live import Live
+from services.gateway.dashboard.frame.pages import PREFIX, Pages
+from services.gateway.dashboard.handlers import HANDLERS
+from services.gateway.dashboard.messages.export import Exports
+from services.gateway.dashboard.phones.enrol import Reach
+from services.gateway.dashboard.routes import Dashboard, Desk
+from services.gateway.dashboard.store.messages import Messages
+from services.gateway.dashboard.store.overview import Overview
+from services.gateway.dashboard.store.threads import Threads
 from services.gateway.devices import Devices
 from services.gateway.dialects.smsmobile.actions import Cancel, Resend
 from services.gateway.dialects.smsmobile.deletion import DeleteSms
@@ -44,7 +60,7 @@ from services.gateway.phones.socket import PhoneSocket
 from services.gateway.protocol import HttpProtocol
 from services.gateway.quotas import Quotas
 from services.gateway.rates import Rates
-from services.gateway.readiness import ClockWatch, Going
+from services.gateway.readiness import ClockWatch
 from services.gateway.rest import deliveries, events, webhooks
 from services.gateway.rest.account import account
 from services.gateway.rest.routes import v1
@@ -65,8 +81,8 @@ from shared.contracts.phone import MAX_FRAME_BYTES
 from shared.db.pool import connected_pool
 from shared.model.ids import MessageIds
 from shared.runtime.clock import system_clock
-from shared.runtime.operations import serving
 from shared.runtime.service import Service
+from shared.runtime.serving import serving
 from shared.security.secrets import derive_key
 
 NAME: Final = "gateway"
@@ -151,6 +167,7 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
                 streams,
                 capabilities,
                 signs,
+                store,
                 devices.seen,
                 system_clock,
                 time.monotonic,
@@ -158,10 +175,29 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         )
         inward = receiver.Receiver(capabilities, received, signs, devices, store, system_clock)
         apps: dict[str, Serves] = {**dict.fromkeys(smsgate.PREFIXES, app_routes), receiver.PREFIX: inward}
-        clock, going = ClockWatch(store, system_clock), Going()
+        users = Verdicts("user", rpc, epochs, time.monotonic, settings.auth_stale_s)
+        sessions, live, cookies = Sessions(settings.redis_url, system_clock), Live(client), Cookies(settings.base_url)
+        visitors, assets = Visitors(sessions, users, cookies), Assets(PREFIX)
+        found = Messages(pool)
+        desk = Desk(
+            rpc,
+            Pages(load(), assets, settings.base_url),
+            assets,
+            live,
+            visitors,
+            BrowserDoor(rpc, sessions, visitors, cookies, guesses),
+            admission,
+            tracker,
+            found,
+            Overview(pool),
+            Threads(pool, found),
+            Exports(),
+            Reach(settings.base_url, settings.ca_url),
+        )
+        dashboard = Dashboard(desk, HANDLERS)
+        clock = ClockWatch(store, system_clock)
         service.health.add("commands", commands.state)
         service.health.add("clock", clock.state)
-        service.health.add("running", going.state)
         metrics.CONNECTED.set_function(lambda: len(connections))
         metrics.AUTH_SILENCE.set_function(epochs.silence_s)
         await _listen(client, epochs)
@@ -176,24 +212,28 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         service.tasks.every("signs", TELL_S, signs.tell)
         tokens = _token_endpoints(settings.base_url, limits, Grants(rpc), trust)
         rest = v1(callers, rpc, [account, *webhooks.HANDLERS, *deliveries.HANDLERS, *events.HANDLERS])
-        app: Any = make_app(endpoints, tokens, rest, phones, apps, service.health, settings.base_url)
+        app: Any = make_app(endpoints, tokens, rest, phones, apps, dashboard, service.health, settings.base_url)
         app = Front(Measured(app, endpoints, apps), endpoints)
         if origins := listed(settings.cors_origins):
             app = Cors(app, origins)
         if trusted:
             app = Proxies(app, trusted)
         try:
-            async with serving(app, settings.bind, settings.port, **SERVER_OPTIONS):
+            async with serving(app, settings.bind, settings.port, **SERVER_OPTIONS) as listener:
                 try:
                     yield service
                 finally:
-                    going.now = True
-                    await streams.drain(settings.drain_s)
-                    await connections.stop()
+                    service.health.leave()
+                    await asyncio.sleep(settings.leave_s)
+                    live.close()
+                    await listener.close()
+                    await asyncio.gather(streams.drain(settings.drain_s), connections.drain(settings.drain_s))
         finally:
             await keys.close()
             await clients.close()
             await phone_tokens.close()
+            await users.close()
+            await sessions.close_client()
             await devices.close()
             await service.tasks.close()
             await trust.close()

@@ -9,8 +9,13 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.template import TemplateConfig
 
+from services.gateway import VERSION
 from services.gateway.asgi import Receive, Scope, Send
+from services.gateway.dashboard.frame.pages import environment
+from services.gateway.dashboard.routes import Dashboard, is_inside
 from services.gateway.dialects.smsmobile import document as smsmobile
 from services.gateway.dialects.smsmobile.endpoint import Endpoint
 from services.gateway.dialects.smsmobile.routes import framework_error, mounted
@@ -24,7 +29,6 @@ from services.gateway.rest.routes import PREFIX
 from services.gateway.scopes import DEVICE, OPT, PUBLIC
 from shared.runtime.operations import Health
 
-VERSION = "0.1.0"
 PUBLIC_OPT = {OPT: PUBLIC}
 
 
@@ -48,10 +52,16 @@ def make_app(
     v1: Router,
     phones: PhoneSocket,
     apps: Mapping[str, Serves],
+    dashboard: Dashboard,
     health: Health,
     public_url: str,
 ) -> Litestar:
-    """The public HTTP app: the dialect's endpoints and those of OAuth2 by path, /v1, phones, documents."""
+    """The public HTTP app: the dialect's endpoints and those of OAuth2 by path, /v1, phones, dashboard, documents."""
+
+    def refused(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+        path: str = request.scope["path"]
+        return dashboard.error(request, error) if is_inside(path) else _framework_error(request, error)
+
     document = Document(
         path="/openapi.json",
         extra_paths=smsmobile.paths() | oauth.paths(public_url),
@@ -66,10 +76,12 @@ def make_app(
         *(mounted(path, endpoint) for path, endpoint in endpoints.items()),
         *(asgi(path, copy_scope=False, opt=PUBLIC_OPT)(each.serve) for path, each in tokens.items()),
         v1,
+        dashboard.router,
     ]
     return Litestar(
         route_handlers=handlers,
-        exception_handlers={HTTPException: _framework_error, 500: _framework_error},
+        exception_handlers={HTTPException: refused, 500: refused},
+        template_config=TemplateConfig(instance=JinjaTemplateEngine.from_environment(environment())),
         openapi_config=OpenAPIConfig(
             title="SMSFleet",
             version=VERSION,

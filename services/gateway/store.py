@@ -1,23 +1,15 @@
 """All that the gateway reads from Postgres; it writes nothing. Every query is scoped by account."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from asyncpg.pool import PoolConnectionProxy
-
-from shared.db.pool import Pool, is_surroundings_error
-from shared.errors import Unavailable
+from services.gateway.reading import READ_DEADLINE_S, reading
+from shared.db.pool import Pool
 from shared.model.ids import MessageId
 
-READ_DEADLINE_S = 4.0
-"""A page may take this long, waiting for a connection included."""
-
 CHECK_DEADLINE_S = 0.5
-"""The same for checks that are skipped rather than waited for."""
+"""What a read may take, READ_DEADLINE_S otherwise: for checks that are skipped rather than waited for."""
 
 ONLINE_S = 30
 """A phone is online while its session was renewed within this many seconds."""
@@ -100,7 +92,7 @@ class Store:
     ) -> list[SentRow]:
         """The account's sent messages that were not deleted, newest first; `now` decides whose validity has ended."""
         narrowed = (_API_ERRORS if wanted.api_errors else "") + (_MOBILE_ERRORS if wanted.mobile_errors else "")
-        async with self._reading(READ_DEADLINE_S) as connection:
+        async with reading(self._pool, READ_DEADLINE_S) as connection:
             rows = await connection.fetch(
                 f"""
                 {_SENT}
@@ -121,7 +113,7 @@ class Store:
 
     async def message(self, account: int, message: MessageId) -> SentRow | None:
         """One sent message of the account, deleted or not."""
-        async with self._reading(READ_DEADLINE_S) as connection:
+        async with reading(self._pool, READ_DEADLINE_S) as connection:
             row = await connection.fetchrow(f"{_SENT} where m.account_id = $1 and m.id = $2", account, message)
         return SentRow(*row) if row else None
 
@@ -136,7 +128,7 @@ class Store:
         offset: int = 0,
     ) -> list[InboxRow]:
         """The account's received texts, newest first."""
-        async with self._reading(READ_DEADLINE_S) as connection:
+        async with reading(self._pool, READ_DEADLINE_S) as connection:
             rows = await connection.fetch(
                 """
                 select id, guid, device_id, number, text, received_at, utc_offset_min, stored_at
@@ -156,7 +148,7 @@ class Store:
 
     async def devices(self, account: int) -> list[DeviceRow]:
         """The account's phones in order of enrolment."""
-        async with self._reading(READ_DEADLINE_S) as connection:
+        async with reading(self._pool, READ_DEADLINE_S) as connection:
             rows = await connection.fetch(
                 """
                 select d.id, coalesce(d.given_name, d.name) as name, d.software,
@@ -176,7 +168,7 @@ class Store:
 
     async def has_device(self, account: int, device: str | None, channel: str | None) -> bool:
         """Whether the account has this device (None: any at all), and one that serves this channel if it is named."""
-        async with self._reading(CHECK_DEADLINE_S) as connection:
+        async with reading(self._pool, CHECK_DEADLINE_S) as connection:
             found: bool = await connection.fetchval(
                 """
                 select exists (
@@ -193,7 +185,7 @@ class Store:
 
     async def has_signed(self, account: int, device: str) -> bool:
         """Whether this phone has ever signed what it posts to our receiver."""
-        async with self._reading(CHECK_DEADLINE_S) as connection:
+        async with reading(self._pool, CHECK_DEADLINE_S) as connection:
             found: bool = await connection.fetchval(
                 """
                 select exists (
@@ -206,25 +198,27 @@ class Store:
             )
         return found
 
+    async def pause(self, account: int, device: str) -> tuple[int, int]:
+        """The least and the most milliseconds between two sends of this phone: those of the slowest of its SIMs."""
+        async with reading(self._pool, READ_DEADLINE_S) as connection:
+            rows = await connection.fetch(
+                """
+                select delay_min_ms, delay_max_ms from budgets b join devices d on d.id = b.device_id
+                where d.account_id = $1 and d.id = $2
+                """,
+                account,
+                device,
+            )
+        return max((row[0] for row in rows), default=0), max((row[1] for row in rows), default=0)
+
     async def clock(self) -> float:
         """The database's time, Unix seconds."""
-        async with self._reading(CHECK_DEADLINE_S) as connection:
+        async with reading(self._pool, CHECK_DEADLINE_S) as connection:
             now: float = await connection.fetchval("select extract(epoch from clock_timestamp())::float8")
         return now
 
-    @contextlib.asynccontextmanager
-    async def _reading(self, deadline_s: float) -> "AsyncIterator[PoolConnectionProxy]":
-        try:
-            async with asyncio.timeout(deadline_s), self._pool.acquire(timeout=deadline_s) as connection:
-                yield connection
-        except Exception as error:
-            if is_surroundings_error(error):
-                raise Unavailable("The database does not answer.") from error
-            raise
 
-
-_SENT = """
-select m.id, m.recipient, m.text, m.origin, m.client_ref, m.channel, m.encoding, m.parts, m.priority,
+SENT_COLUMNS = """m.id, m.recipient, m.text, m.origin, m.client_ref, m.channel, m.encoding, m.parts, m.priority,
     m.wanted_device_id, m.wanted_sim, m.accepted_at, m.scheduled_at, m.valid_until, m.state, m.reason,
     coalesce(m.device_id, w.holder) as device_id, coalesce(m.sim, w.sim) as sim, w.state as live_state,
     m.deleted_at is not null as deleted,
@@ -237,9 +231,10 @@ select m.id, m.recipient, m.text, m.origin, m.client_ref, m.channel, m.encoding,
             )) / o.parts_per_s)
             from outlooks o where o.queue = w.queue and o.parts_per_s > 0
         )
-    end as estimated_at
-from messages m left join work w on w.message_id = m.id
-"""
+    end as estimated_at"""
+"""A SentRow from `messages m` with its live row `w`."""
+
+_SENT = f"select {SENT_COLUMNS} from messages m left join work w on w.message_id = m.id"
 
 # The first line of each is the predicate of the partial index that answers it.
 _API_ERRORS = """

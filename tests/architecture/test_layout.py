@@ -29,7 +29,7 @@ def test_each_module_says_why_it_exists(path: Path) -> None:
 
 def test_subjects_are_written_in_the_registry_only() -> None:
     literal = re.compile(
-        r"""["'](cmd\.sms|report\.|event\.|rpc\.(auth|dispatcher|webhooks)\.|phone\.wake|auth\.changed)"""
+        r"""["'](cmd\.sms|report\.|event\.|rpc\.(auth|dispatcher|webhooks)\.|phone\.wake|live\.|auth\.changed)"""
     )
     others = [path for path in SOURCES if path.name != "registry.py" and literal.search(_without_tags(path))]
     assert others == []

@@ -15,7 +15,7 @@ from shared.db import privileges
 
 ROOT = Path(__file__).parents[2]
 MIGRATIONS = "\n".join(path.read_text() for path in (ROOT / "shared" / "db" / "migrations").glob("*.sql"))
-TABLES = set(re.findall(r"^create table (\w+)", MIGRATIONS, re.MULTILINE))
+TABLES = set(re.findall(r"^create (?:unlogged )?table (\w+)", MIGRATIONS, re.MULTILINE))
 QUESTIONS = {name: value for name, value in vars(registry).items() if isinstance(value, Rpc)}
 
 WRITTEN = re.compile(r"\b(?:insert into|update|delete from)\s+(\w+)")

@@ -81,7 +81,7 @@ async def test_a_message_that_is_not_stored_yet_is_waited_for(world: World, acco
 
 
 async def test_lists_while_postgres_is_away(world: World, account: Account) -> None:
-    with frozen(world.system.service("postgres")["pid"]):
+    with world.system.halted("postgres"):
         log, inbox, phones, sent = await asyncio.gather(
             asked(world, account, "/log/sent/sms/"),
             asked(world, account, "/getsms/"),

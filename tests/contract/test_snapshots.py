@@ -25,7 +25,7 @@ from services.webhooks.client import Outcome
 from services.webhooks.settings import WebhooksSettings
 from services.webhooks.targets import Guard
 from shared.bus.worker import asyncapi_document, worker_broker
-from shared.contracts import commands, events, phone, registry, reports
+from shared.contracts import commands, events, live, phone, registry, reports
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import TEMPLATE, on_database
@@ -53,6 +53,7 @@ GROUPS: dict[str, list[Any]] = {
     "commands": [commands.SubmitSms],
     "reports": [reports.AttemptReported, reports.TextReceived],
     "events": [events.Event],
+    "live": [live.Hints],
     "phone": [phone.FromPhone, phone.FromGateway],
     "rpc": [kind for rpc in registry.contracts().values() for kind in (rpc.request, rpc.reply)],
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -21,6 +22,7 @@ from tests.support.local import Installation
 PATIENCE_S = 30.0
 SERVICES = ["gateway", "dispatcher", "webhooks", "auth"]
 SERVERS = ["nats", "postgres", "valkey"]
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/dashboard/link/[0-9a-f]{64}\b")
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -76,6 +78,7 @@ def test_up_tells_scripts_what_they_rely_on(running: Installation) -> None:
 def test_credentials_are_complete_and_private(running: Installation) -> None:
     credentials = running.credentials
     assert credentials["base_url"] == f"http://127.0.0.1:{running.port}"
+    assert credentials["dashboard_url"] == f"{credentials['base_url']}/dashboard"
     assert len(credentials["api_key"]) == 48
     assert credentials["enrolment_key"]
     for name in ("credentials.json", "run.json", "secret.key", "secrets/connections.json"):
@@ -96,7 +99,11 @@ def test_up_again_says_that_it_runs_already(running: Installation) -> None:
     done = running.run("up")
     assert done.returncode == 0
     assert f"already running (process {before})" in done.stdout
-    assert running.run("up", "--detach").returncode == 0
+    assert LINK.search(done.stdout) is not None
+    again = running.run("up", "--detach")
+    assert again.returncode == 0
+    # Each start makes one of its own.
+    assert LINK.findall(again.stdout) != LINK.findall(done.stdout)
     assert running.state["pid"] == before
 
 

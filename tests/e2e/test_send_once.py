@@ -12,7 +12,6 @@ from nats.js import JetStreamContext
 
 from shared.contracts.registry import COMMANDS, IDEMPOTENCY
 from tests.support import scale
-from tests.support.freezing import frozen
 from tests.support.gateways import Gateway
 from tests.support.http import FORM, Broken, Response, ask, connect, form
 from tests.support.system import System, running_system
@@ -150,7 +149,7 @@ async def test_it_is_one_across_a_restart_of_the_gateway(system: System, second:
 async def test_it_works_while_postgres_is_away(system: System, second: Gateway) -> None:
     key = secrets.token_hex(8)
     asked = request(system, "Idempotency-Key", key, f"without a database {key}")
-    with frozen(system.service("postgres")["pid"]):
+    with system.halted("postgres"):
         answers = [
             await ask(base, "POST", "/sendsms/", **asked)
             for base in (system.base_url, second.base_url, system.base_url)

@@ -1,6 +1,7 @@
 """`smsfleet setup` shows a running system's keys, as often as it is asked, and says what is missing for its demo."""
 
 import asyncio
+import re
 
 from tests.support.system import System
 
@@ -12,3 +13,4 @@ async def test_setup_tells_the_first_accounts_keys_and_makes_none_twice(system: 
         assert done.returncode == 0, done.stderr
         for name in ("base_url", "api_key", "enrolment_key"):
             assert system.credentials[name] in done.stdout
+        assert re.search(rf"{re.escape(system.base_url)}/dashboard/link/[0-9a-f]{{64}}\s", done.stdout)

@@ -125,6 +125,21 @@ def _dialled(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=15)
 
 
+def test_doctor_looks_through_it(behind: Behind) -> None:
+    done = behind.installation.run("doctor", "--json")
+    told = json.loads(done.stdout)
+    assert told["well"] is True, done.stdout
+    seen = {each["subject"]: each["detail"] for each in told["findings"]}
+    assert seen["tls"].startswith(f"port {behind.port} answers")
+    assert {"caddy", "caddy program"} <= set(seen)
+    hidden = behind.root.rename(behind.root.with_suffix(".away"))
+    try:
+        told = json.loads(behind.installation.run("doctor", "--json").stdout)
+    finally:
+        hidden.rename(behind.root)
+    assert {"bad"} == {each["verdict"] for each in told["findings"] if each["subject"] == "tls"}
+
+
 def test_a_phone_gets_the_root_certificate_without_trusting_anybody_yet(behind: Behind) -> None:
     status, headers, certificate = behind.plain("/ca.crt")
     assert (status, headers["Content-Type"]) == (200, "application/x-x509-ca-cert")

@@ -16,7 +16,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, ResponseError
 
-from deploy.local import placement, ports, postgres, servers, system_user
+from deploy.local import placement, ports, postgres, system_user
 from deploy.local.errors import LocalError
 from deploy.local.nats import store_limit
 from deploy.local.paths import Home
@@ -320,19 +320,6 @@ def test_jetstream_is_held_below_what_its_disk_can_take(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
     assert store_limit(tmp_path) < free
     assert store_limit(tmp_path, before=300 << 20) == 300 << 20
-
-
-async def test_external_servers_take_the_place_of_embedded_ones(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home")
-    home.make()
-    given = {
-        "SMSFLEET_DATABASE_URL": "postgresql://elsewhere/db",
-        "SMSFLEET_NATS_URL": "nats://elsewhere",
-        "SMSFLEET_REDIS_URL": "redis://elsewhere",
-    }
-    found = await servers.install(home, lambda _: None, given)
-    assert found.programs == ()
-    assert (found.database_url, found.nats_url, found.redis_url) == tuple(given.values())
 
 
 def test_a_busy_port_is_told_with_the_setting_to_change() -> None:

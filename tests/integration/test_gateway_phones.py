@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from services.gateway.phones.admittance import Admitted
 from services.gateway.phones.session import Means, Session
 from services.gateway.phones.wire import Wire
+from shared.bus.connection import settled
 from shared.bus.publisher import Publisher
 from shared.bus.rpc import RpcClient
 from shared.contracts import phone, registry
@@ -117,7 +118,7 @@ async def test_ready_take_and_wake(gateway: Gateway, nats_client: Client) -> Non
         gateway.dispatcher.jobs = [JOB]
         for _ in range(3):
             await nats_client.publish(registry.wake_subject(DEVICE))
-        await nats_client.flush()
+        await settled(nats_client)
         await there.hear(phone.Wake)
         await there.say(phone.Ready(places={1: 2, 2: 2}, held=["x"]))
         assert (await there.hear(phone.Jobs)).jobs == [JOB], "one wake is out at most, until the phone asks"

@@ -11,6 +11,7 @@ from litestar import Litestar
 from nats.aio.client import Client
 
 from services.gateway import app as gateway_app
+from services.gateway.dashboard.routes import is_inside
 from services.gateway.measured import Measured
 from services.gateway.scopes import NEEDS, OPT, PUBLIC, SCOPES
 from shared.contracts.rpc.auth import Verdict
@@ -55,12 +56,14 @@ async def test_every_route_declares_what_it_needs(
     async with running_gateway(settings, nats_client):
         ((app, endpoints),) = made
     found = needs_of(app)
-    assert all(len(needs) == 1 and needs <= NEEDS for needs in found.values()), found
+    assert all(needs <= NEEDS for needs in found.values()), found
+    # Whoever may look at a page may not always do what its form does.
+    assert all(len(needs) == 1 for path, needs in found.items() if not is_inside(path)), found
     for path, endpoint in endpoints.items():
         assert found[path] == {endpoint.scope}, path
         assert endpoint.scope in SCOPES, path
     documented = {path: {need} for path, need in TOLD.items()}
-    served = {path: needs for path, needs in found.items() if not path.startswith("/docs/")}
+    served = {path: needs for path, needs in found.items() if not path.startswith("/docs/") and not is_inside(path)}
     assert all(needs == {PUBLIC} for path, needs in found.items() if path.startswith("/docs/"))
     assert served == documented
 

@@ -12,23 +12,26 @@ from nats.aio.msg import Msg
 from nats.js.errors import ServiceUnavailableError
 
 from deploy.local import credentials
-from deploy.local import nats as local_nats
 from deploy.local.paths import Home
-from deploy.local.processes import spawn, stop
 from shared.bus.buckets import FirstWins
+from shared.bus.connection import settled
 from shared.bus.permissions import ROLES, durables
 from shared.bus.provision import provision
 from shared.bus.streams import oldest_stored_at
 from shared.contracts import registry
 from shared.contracts.registry import inbox_prefix
+from tests.support.servers import running_nats
 from tests.support.waiting import until
 
 SAYS = [
     ("gateway", registry.EVENT_ENVELOPE),
     ("gateway", registry.AUTH_CHANGED),
     ("gateway", registry.wake_subject("x")),
+    ("gateway", registry.live_subject(1)),
     ("gateway", registry.AUTH_ACCOUNT_CREATE.subject),
-    ("gateway", registry.AUTH_KEY_CREATE.subject),
+    ("gateway", registry.AUTH_ACCOUNT_LIST.subject),
+    ("gateway", registry.AUTH_ACCOUNT_SET.subject),
+    ("gateway", registry.AUTH_AUDIT_LIST.subject),
     ("gateway", registry.AUTH_SIGNING_ROTATE.subject),
     ("gateway", registry.DISPATCHER_DEAD_REPLAY.subject),
     ("gateway", "$JS.API.CONSUMER.MSG.NEXT.COMMANDS.dispatcher-single"),
@@ -50,6 +53,7 @@ SAYS = [
     ("auth", registry.SUBMIT_SINGLE),
     ("auth", registry.DISPATCHER_HELLO.subject),
     ("auth", registry.wake_subject("x")),
+    ("webhooks", registry.live_subject(1)),
     ("auth", "$JS.API.STREAM.INFO.COMMANDS"),
     ("cli", registry.SUBMIT_SINGLE),
     ("cli", registry.AUTH_CHANGED),
@@ -73,6 +77,8 @@ HEARS = [
     ("dispatcher", registry.DISPATCHER_HELLO.subject, "mine"),
     ("dispatcher", registry.AUTH_TOKEN_ISSUE.subject, "auth"),
     ("dispatcher", registry.wake_subject("x"), ""),
+    ("dispatcher", registry.ALL_LIVE, ""),
+    ("webhooks", registry.live_subject(1), ""),
     ("webhooks", registry.EVENT_ENVELOPE, ""),
     ("webhooks", registry.REPORT_RECEIVED, ""),
     ("webhooks", "$KV.>", ""),
@@ -103,7 +109,7 @@ class Role:
         """The server answers this act with a permissions violation that names the subject."""
         self.refused.clear()
         await act()
-        await self.client.flush()
+        await settled(self.client)
 
         async def told() -> bool:
             return any(
@@ -118,11 +124,8 @@ async def roles(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[
     """A NATS as every installation has it, provisioned by the role for that, and a connection as each role."""
     home = Home(tmp_path_factory.mktemp("nats") / "home")
     home.make()
-    program, url = local_nats.install(home)
-    process = spawn(program)
     async with contextlib.AsyncExitStack() as stack:
-        stack.push_async_callback(stop, process, program.stop_signal, program.stop_after_s)
-        await until(program.ready, "NATS answers")
+        url = await stack.enter_async_context(running_nats(home))
         connected = {name: Role() for name in ROLES}
         for name, role in connected.items():
             role.client = await nats.connect(
@@ -171,7 +174,7 @@ async def test_a_service_fetches_and_acknowledges_from_its_own_consumer(
     await message.ack_sync(timeout=5)
     # As a server writes it that names domain and account.
     await role.client.publish(f"$JS.ACK.hub.account.{durable.stream.name}.{durable.name}.1.1.1.1.1", b"")
-    await role.client.flush()
+    await settled(role.client)
     assert role.refused == []
     assert (await jetstream.consumer_info(durable.stream.name, durable.name)).num_ack_pending == 0
 
@@ -188,7 +191,7 @@ async def test_the_gateway_does_all_that_it_needs(roles: dict[str, Role]) -> Non
     assert await oldest_stored_at(gateway.client, registry.COMMANDS)
     heard: asyncio.Queue[Msg] = asyncio.Queue()
     await gateway.client.subscribe(registry.wake_subject("x"), cb=heard.put)
-    await gateway.client.flush()
+    await settled(gateway.client)
     await dispatcher.client.publish(registry.wake_subject("x"), b"")
     await asyncio.wait_for(heard.get(), 5)
     assert gateway.refused == []
@@ -204,7 +207,7 @@ async def test_a_question_gets_one_answer_and_only_from_its_owner(roles: dict[st
 
     dispatcher.refused.clear()
     hearing = await dispatcher.client.subscribe(question.subject, queue=question.service, cb=answer)
-    await dispatcher.client.flush()
+    await settled(dispatcher.client)
 
     async def answered() -> bool:
         # The other connection's subscription may need a moment more, after a reconnection of either.

@@ -231,6 +231,6 @@ def metric(name: str, **labels: str) -> float:
 
 async def test_it_is_ready_and_says_so(webhooks: Service, eventually: Eventually) -> None:
     async def ready() -> bool:
-        return webhooks.health.ready() == (True, {"database": "ok", "nats": "ok", "events": "ok"})
+        return webhooks.health.ready() == (True, {"running": "ok", "database": "ok", "nats": "ok", "events": "ok"})
 
     await eventually(ready)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.webhooks.signing import new_secret, sign
+from tests.support.dashboards import Dashboard
 from tests.support.receivers import BODY, EXAMPLE_RECEIVERS, keeps_its_promises, takes_a_real_delivery
+from tests.support.samples import TEXT, lines_of, made, printed
 from tests.support.system import System
 
 COMMAND = ["node", str(EXAMPLE_RECEIVERS / "node" / "receiver.mjs"), "PORT"]
@@ -67,3 +69,9 @@ async def test_the_example_in_node(tmp_path: Path) -> None:
 
 async def test_the_example_in_node_takes_a_delivery(system: System, tmp_path: Path) -> None:
     await takes_a_real_delivery(COMMAND, tmp_path, system)
+
+
+@pytest.mark.parametrize("place", ["keys", "keys/clients"])
+async def test_the_lines_of_the_dashboard_in_node(dashboard: Dashboard, tmp_path: Path, place: str) -> None:
+    (tmp_path / "sample.mjs").write_text(lines_of(await made(dashboard, place), "Node"))
+    assert TEXT in await printed(["node", "sample.mjs"], tmp_path)

@@ -10,6 +10,7 @@ from services.dispatcher.campaigning import Campaigning
 from services.dispatcher.feeder import Feeder
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.states import fold
+from services.dispatcher.store.apps import Apps
 from services.dispatcher.store.campaigns import Campaigns
 from services.dispatcher.store.feeding import Feeding
 from services.dispatcher.store.leases import Asked
@@ -46,6 +47,7 @@ class Fair:
         return Feeder(
             self.feeding,
             self.campaigns,
+            Apps(self.pool),
             self.stores.messages,
             fleet,
             Wakes(Client(), fleet, self.stores.queues),

@@ -7,19 +7,33 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Protocol
 
 from deploy.local import placement, postgres
 from deploy.local.errors import LocalError
 from deploy.local.paths import Home
 from deploy.local.processes import Program, exited, spawn, stop
+from tests.support.servers import KIND
 from tests.support.waiting import until
 
 START_S = 60.0
 STOP_S = 15.0
 
 
-class Database:
+class Database(Protocol):
     """One Postgres server; nobody starts it again but the test."""
+
+    url: str
+
+    async def start(self) -> None:
+        """Starts it and waits until it answers."""
+
+    async def crash(self) -> None:
+        """Ends it at once (SIGQUIT): no checkpoint, no goodbye, what was not flushed is gone."""
+
+
+class Embedded:
+    """One that is a process of this machine."""
 
     def __init__(self, program: Program, url: str) -> None:
         """Made by `running_database`."""
@@ -49,8 +63,15 @@ async def running_database(home: Path) -> AsyncIterator[Database]:
     """A database for the context's time; `home` is a folder that does not exist yet, with a short path."""
     place = Home(home)
     place.make()
+    if KIND == "containers":
+        from tests.support.containers import Contained, running
+
+        contained = Contained(place)
+        async with running(contained.server):
+            yield contained
+        return
     program, url = await asyncio.to_thread(postgres.install, place, lambda _: None)
-    database = Database(program, url)
+    database = Embedded(program, url)
     try:
         await database.start()
         yield database

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -96,27 +97,29 @@ class Connection:
         return body
 
 
-async def connect(base_url: str) -> Connection:
-    """A connection to the host of this URL. Raises OSError."""
+async def connect(base_url: str, tls: ssl.SSLContext | None = None) -> Connection:
+    """A connection to the host of this URL, for https with `tls`. Raises OSError."""
     host = urlsplit(base_url).netloc
     name, _, port = host.rpartition(":")
-    reader, writer = await asyncio.open_connection(name, int(port), limit=LONGEST_HEAD)
+    reader, writer = await asyncio.open_connection(name, int(port), limit=LONGEST_HEAD, ssl=tls)
     return Connection(reader, writer, host)
 
 
 @contextlib.asynccontextmanager
-async def connected(base_url: str) -> AsyncIterator[Connection]:
+async def connected(base_url: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Connection]:
     """A connection for the context's time."""
-    connection = await connect(base_url)
+    connection = await connect(base_url, tls)
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def ask(base_url: str, method: str, target: str, within_s: float = 15.0, **more: Any) -> Response:
+async def ask(
+    base_url: str, method: str, target: str, within_s: float = 15.0, *, tls: ssl.SSLContext | None = None, **more: Any
+) -> Response:
     """One request on a connection of its own."""
-    async with asyncio.timeout(within_s), connected(base_url) as connection:
+    async with asyncio.timeout(within_s), connected(base_url, tls) as connection:
         return await connection.request(method, target, **more)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
+from shared.bus.connection import settled
 from shared.contracts import registry
 from shared.contracts.rpc.answers import Done
 from shared.contracts.rpc.auth import (
@@ -66,7 +67,7 @@ class Issuer:
         answers, self._answers = self._answers, []
         for subscription in answers:
             await subscription.unsubscribe()
-        await self._client.flush()
+        await settled(self._client)
 
     def of(self, kind: type) -> list[Any]:
         return [ask for ask in self.asked if isinstance(ask, kind)]

@@ -14,7 +14,7 @@ from tests.support.http import ask
 from tests.support.system import System
 from tests.support.waiting import until
 
-READY_S = 30.0
+READY_S = 60.0
 STOP_S = 20.0
 
 

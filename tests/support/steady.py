@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,10 +15,11 @@ ANSWER_S = 20.0
 class Steady:
     """Sends unique texts, each on a connection of its own, however slow the answers come."""
 
-    def __init__(self, base_url: str, key: str, name: str, answers: Path) -> None:
+    def __init__(self, base_url: str, key: str, name: str, answers: Path, tls: ssl.SSLContext | None = None) -> None:
         """`answers` gets a JSON line for each send, as Load writes it, with `at`, Unix seconds of its beginning."""
         self._base_url = base_url
         self._key = key
+        self._tls = tls
         self._name = name
         self._file = answers
         self._numbers = itertools.count(1)
@@ -44,7 +46,7 @@ class Steady:
         status: int | None = None
         said: str | None = None
         try:
-            answer = await ask(self._base_url, "POST", "/sendsms/", ANSWER_S, body=body, headers=FORM)
+            answer = await ask(self._base_url, "POST", "/sendsms/", ANSWER_S, tls=self._tls, body=body, headers=FORM)
             status, said = answer.status, answer.body.decode()
         except (Broken, OSError, TimeoutError):
             pass

@@ -10,16 +10,23 @@ from shared.errors import Startup
 
 async def found_behind(trusted: str, peer: str, *forwarded: str) -> str:
     """The address that the app sees."""
-    seen: list[str] = []
+    headers = [(b"x-forwarded-for", value.encode("latin-1")) for value in forwarded]
+    address: str = (await seen_behind(trusted, peer, headers))["client"][0]
+    return address
+
+
+async def seen_behind(trusted: str, peer: str, headers: list[tuple[bytes, bytes]], kind: str = "http") -> Any:
+    """What the app is given for a request that came by http."""
+    seen: list[dict[str, Any]] = []
 
     async def app(scope: dict[str, Any], _receive: Any, _send: Any) -> None:
-        seen.append(scope["client"][0])
+        seen.append(scope)
 
     async def nothing(*_: Any) -> Any:
         raise AssertionError
 
-    headers = [(b"x-forwarded-for", value.encode("latin-1")) for value in forwarded]
-    await Proxies(app, networks(trusted))({"client": (peer, 1), "headers": headers}, nothing, nothing)
+    scope = {"type": kind, "scheme": "http", "client": (peer, 1), "headers": headers}
+    await Proxies(app, networks(trusted))(scope, nothing, nothing)
     return seen[0]
 
 
@@ -52,6 +59,27 @@ async def test_the_right_most_address_that_is_no_proxy(trusted: str, forwarded: 
 
 async def test_several_headers_are_one_list() -> None:
     assert await found_behind("10.0.0.0/8", "10.0.0.1", "1.1.1.1, 203.0.113.7", "10.0.0.2") == "203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    ("told", "scheme"),
+    [
+        ([], "http"),
+        ([b"https"], "https"),
+        ([b" HTTPS "], "https"),
+        ([b"http, https"], "https"),
+        ([b"http", b"https"], "https"),
+        ([b"https, http"], "http"),
+        ([b"https", b"http"], "http"),
+        ([b"javascript"], "http"),
+        ([b""], "http"),
+    ],
+)
+async def test_the_scheme_is_what_the_nearest_proxy_says(told: list[bytes], scheme: str) -> None:
+    headers = [(b"x-forwarded-proto", value) for value in told]
+    assert (await seen_behind("127.0.0.1", "127.0.0.1", headers))["scheme"] == scheme
+    assert (await seen_behind("10.0.0.0/8", "127.0.0.1", headers))["scheme"] == "http"
+    assert (await seen_behind("127.0.0.1", "127.0.0.1", headers, "websocket"))["scheme"] == "http"
 
 
 async def test_peers_of_other_families() -> None:

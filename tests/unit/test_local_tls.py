@@ -22,6 +22,7 @@ def test_the_services_are_told_of_caddy() -> None:
     assert found.public_url == found.environment["SMSFLEET_PUBLIC_URL"] == "https://sms.home.arpa:8443"
     assert (found.base_url, found.tls.ca_url) == ("http://127.0.0.1:8080", "http://sms.home.arpa:8444/")
     assert found.environment["SMSFLEET_TRUSTED_PROXIES"] == "127.0.0.1,::1"
+    assert found.environment["SMSFLEET_CA_URL"] == found.tls.ca_url
 
 
 @pytest.mark.parametrize(

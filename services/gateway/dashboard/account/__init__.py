@@ -1,0 +1,1 @@
+"""Pages of an account: keys, people, the audit log, settings."""

@@ -1,0 +1,1 @@
+"""Who gets in: sessions, sign-in, and what every form and answer is guarded by."""

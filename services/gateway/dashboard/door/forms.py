@@ -1,0 +1,102 @@
+"""Reads the forms that pages send, and refuses those that another site made a browser send."""
+
+import hmac
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from litestar import Request
+from litestar.exceptions import HTTPException
+
+from services.gateway.asgi import Gone, check_size, read_body
+from services.gateway.dashboard.door.cookies import Cookies
+from services.gateway.dashboard.door.sessions import Session, csrf_of
+from shared.errors import Forbidden, Invalid
+
+MAX_FIELDS: Final = 200
+
+TYPE: Final = "application/x-www-form-urlencoded"
+
+Form = dict[str, str]
+"""Fields by name, each at most once; an empty field is an empty text."""
+
+_STATE: Final = "dashboard_form"
+_OURS: Final = frozenset(("same-origin", "none"))
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+class BadForm(Forbidden):
+    """The form was made for another session, or came from another site."""
+
+    code = "bad_form"
+
+
+async def posted(request: Request[Any, Any, Any], session: Session | None, cookies: Cookies) -> Form:
+    """The form of a request that our own page sent; `form_of` finds it again.
+
+    It holds the session's token, or without a session that of the browser's cookie. Raises BadForm, Invalid,
+    RequestTooLarge, RequestTimeout, and HTTPException (415) for a body that is no urlencoded form.
+    """
+    check_origin(request.headers)
+    headers = dict(request.scope["headers"])
+    check_size(request.scope["query_string"], headers)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != TYPE:
+        raise HTTPException(status_code=415, detail=f"The body is {TYPE}.")
+    try:
+        form = read_form(await read_body(request.receive))  # type: ignore[arg-type]
+    except Gone as error:
+        raise Invalid("The body ended too early.") from error
+    token = None if session else cookies.form(request)
+    expected = session.csrf if session else csrf_of(token) if token else ""
+    if not expected or not hmac.compare_digest(form.pop("csrf", "").encode(), expected.encode()):
+        raise BadForm
+    request.scope["state"][_STATE] = form
+    return form
+
+
+def form_of(request: Request[Any, Any, Any]) -> Form:
+    """The form that `posted` has read and checked; an empty one where none was sent."""
+    form: Form = request.scope["state"].get(_STATE, {})
+    return form
+
+
+def read_form(body: bytes) -> Form:
+    """The fields of an urlencoded body (WHATWG URL, 5.1), at most 200. Raises Invalid."""
+    if body.count(b"&") >= MAX_FIELDS:
+        raise Invalid(f"A form has at most {MAX_FIELDS} fields.")
+    form: Form = {}
+    try:
+        for pair in body.split(b"&"):
+            name, _, value = pair.partition(b"=")
+            if not pair:
+                continue
+            if (known := _word(name)) in form:
+                raise Invalid("A field stands there twice.")
+            form[known] = _word(value)
+    except UnicodeDecodeError as error:
+        raise Invalid("A field is not valid UTF-8.") from error
+    return form
+
+
+def check_origin(headers: Mapping[str, str]) -> None:
+    """Refuses what a page of another site sent. Raises BadForm.
+
+    Sec-Fetch-Site is the browser's own word (Fetch Metadata, 2.3); it is not sent over plain http, where Origin
+    (RFC 6454, 7) must name the host that was asked. What is no browser sends neither, and no cookie unasked.
+    """
+    if (site := headers.get("sec-fetch-site")) is not None:
+        if site not in _OURS:
+            raise BadForm
+    elif (origin := headers.get("origin")) is not None:
+        scheme, _, netloc = origin.lower().partition("://")
+        port = _DEFAULT_PORTS.get(scheme, "")
+        if not netloc or _plain(netloc, port) != _plain(headers.get("host", ""), port):
+            raise BadForm
+
+
+def _plain(netloc: str, port: str) -> str:
+    return netloc.lower().removesuffix(port)
+
+
+def _word(raw: bytes) -> str:
+    return unquote_to_bytes(raw.replace(b"+", b" ")).decode()

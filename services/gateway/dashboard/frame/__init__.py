@@ -1,0 +1,1 @@
+"""What every page is made with: templates, words, times, charts, live parts."""

@@ -1,0 +1,1 @@
+"""Pages of messages: sending, searching, one message, the export, conversations."""

@@ -1,0 +1,1 @@
+"""Pages of phones: the list, one phone, adding one."""
