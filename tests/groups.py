@@ -54,6 +54,7 @@ def _no_kubectl() -> str:
 
 PYTEST = (sys.executable, "-m", "pytest")
 GROUPS = (
+    Group("kills", (*PYTEST, "tests/kills")),
     Group("chaos", (*PYTEST, "tests/chaos")),
     Group("browser", (*PYTEST, "tests/browser"), _no_chromium),
     Group("containers", (sys.executable, "-m", "tests.containers"), _no_engine),

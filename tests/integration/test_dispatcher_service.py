@@ -24,6 +24,7 @@ from shared.errors import NotFound, StaleSession
 from shared.model.ids import MessageId, attempt_id, parse_attempt_id
 from shared.runtime.settings import ServiceSettings
 from tests.conftest import Eventually
+from tests.support.auths import hang_up
 from tests.support.dispatching import ACCOUNT, hello, submit_sms
 from tests.support.servers import Servers
 
@@ -159,7 +160,7 @@ async def test_postgres_away_for_a_while_loses_nothing_and_buries_nothing(
     name = urlsplit(database).path.removeprefix("/")
     admin = await asyncpg.connect(servers.database_url, timeout=10)
     await admin.execute(f'alter database "{name}" allow_connections false')
-    await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
+    await hang_up(admin, name)
     await publish(nats_client, registry.SUBMIT_SINGLE, encode_item(submit_sms("+15550001")))
 
     async def held() -> bool:

@@ -85,15 +85,30 @@ async def trust(ask: RpcClient, since: int = 0) -> Trust:
 async def take_away(admin_url: str, database_url: str) -> None:
     """Nobody may connect to this one database any more: as if Postgres were away, without harm to other tests."""
     name = urlsplit(database_url).path.removeprefix("/")
-    connection = await asyncpg.connect(admin_url, timeout=10)
-    await connection.execute(f"alter database {name} with allow_connections false")
-    await connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1", name)
-    await connection.close()
+    async with _connected(admin_url) as connection:
+        await connection.execute(f"alter database {name} with allow_connections false")
+        await hang_up(connection, name)
+
+
+async def hang_up(admin: "asyncpg.Connection", database: str) -> None:
+    """Ends every session of this database; its vacuum is no session, and may be ended by few."""
+    await admin.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and backend_type = 'client backend'",
+        database,
+    )
 
 
 async def give_back(admin_url: str, database_url: str) -> None:
     """The database may be connected to again."""
     name = urlsplit(database_url).path.removeprefix("/")
-    connection = await asyncpg.connect(admin_url, timeout=10)
-    await connection.execute(f"alter database {name} with allow_connections true")
-    await connection.close()
+    async with _connected(admin_url) as connection:
+        await connection.execute(f"alter database {name} with allow_connections true")
+
+
+@contextlib.asynccontextmanager
+async def _connected(url: str) -> "AsyncIterator[asyncpg.Connection]":
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        yield connection
+    finally:
+        await connection.close()
