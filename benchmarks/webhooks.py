@@ -221,7 +221,7 @@ def main() -> int:
 
 async def _measure() -> None:
     with TemporaryDirectory(prefix="smsfleet-bench-") as home:
-        async with running_servers("embedded", Path(home)) as servers:
+        async with running_servers(Path(home)) as servers:
             settings = ServiceSettings(
                 nats_url=servers.nats_url,
                 nats_nkey_file=servers.nats_nkey_file,

@@ -23,7 +23,7 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def ana(system: System) -> AsyncIterator[Browser]:
     """An owner of the first account."""
     async with signed_in(system) as browser:
