@@ -87,6 +87,9 @@ from shared.security.secrets import derive_key
 
 NAME: Final = "gateway"
 POOL_SIZE: Final = 8
+PAGES_POOL_SIZE: Final = 4
+"""People's searches have connections of their own, so that no program waits for one of them."""
+
 PROBE_S: Final = 1.0
 CLOCK_S: Final = 10.0
 KEEP_ALIVE_S: Final = 75
@@ -125,6 +128,7 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
     async with (
         connected(settings, NAME, closed, reconnected) as client,
         connected_pool(settings, NAME, size=POOL_SIZE, patience_s=None) as pool,
+        connected_pool(settings, "dashboard", size=PAGES_POOL_SIZE, patience_s=None, plans_once=True) as pages_pool,
     ):
         rpc, store = RpcClient(client), Store(pool)
         devices = Devices(store, time.monotonic)
@@ -178,7 +182,7 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
         users = Verdicts("user", rpc, epochs, time.monotonic, settings.auth_stale_s)
         sessions, live, cookies = Sessions(settings.redis_url, system_clock), Live(client), Cookies(settings.base_url)
         visitors, assets = Visitors(sessions, users, cookies), Assets(PREFIX)
-        found = Messages(pool)
+        found = Messages(pages_pool)
         desk = Desk(
             rpc,
             Pages(load(), assets, settings.base_url),
@@ -189,8 +193,8 @@ async def open_service(settings: GatewaySettings) -> AsyncIterator[Service]:
             admission,
             tracker,
             found,
-            Overview(pool),
-            Threads(pool, found),
+            Overview(pages_pool),
+            Threads(pages_pool, found),
             Exports(),
             Reach(settings.base_url, settings.ca_url),
         )

@@ -30,12 +30,20 @@ _ITEM_CLASSES = ("22", "23")
 
 @contextlib.asynccontextmanager
 async def connected_pool(
-    settings: ServiceSettings, name: str, *, size: int = 8, patience_s: float | None = 15.0
+    settings: ServiceSettings,
+    name: str,
+    *,
+    size: int = 8,
+    patience_s: float | None = 15.0,
+    plans_once: bool = False,
 ) -> AsyncIterator[Pool]:
-    """A pool for the context's time; its connections carry the service's name.
+    """A pool for the context's time; its connections and its metrics carry `name`.
 
     Waits up to `patience_s` seconds for the first connection and raises Startup when there is none. None: waits for
     none, because Postgres may be away; each use connects where it must, or raises what `is_surroundings_error` knows.
+
+    `plans_once`: each connection plans a statement once for whatever its values; for statements that one plan suits.
+    Else Postgres may plan anew each time, which takes longer than reading a page by an index.
     """
     pool = asyncpg.create_pool(
         settings.database_url,
@@ -50,6 +58,7 @@ async def connected_pool(
             "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_S * 1000),
             "timezone": "UTC",
             "jit": "off",
+            "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
         },
         reset=_keep,
     )
@@ -65,7 +74,7 @@ async def connected_pool(
             if asyncio.get_running_loop().time() > deadline:
                 raise Startup(f"Postgres does not answer: {type(error).__name__}: {error}") from error
         await asyncio.sleep(0.2)
-    watch_pool(pool.get_size, pool.get_idle_size, size)
+    watch_pool(name, pool.get_size, pool.get_idle_size, size)
     try:
         yield pool
     finally:

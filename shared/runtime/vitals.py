@@ -13,8 +13,8 @@ LOOP_DELAY = Histogram(
     "How much later than asked the event loop went on",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
-POOL = Gauge("smsfleet_pool_connections", "Connections to Postgres, by what they do", ["state"])
-POOL_LIMIT = Gauge("smsfleet_pool_limit", "How many connections there may be")
+POOL = Gauge("smsfleet_pool_connections", "Connections to Postgres, by what they do", ["pool", "state"])
+POOL_LIMIT = Gauge("smsfleet_pool_limit", "How many connections there may be", ["pool"])
 
 
 async def watch_loop() -> None:
@@ -26,8 +26,8 @@ async def watch_loop() -> None:
         LOOP_DELAY.observe(max(0.0, loop.time() - wanted))
 
 
-def watch_pool(size: Callable[[], int], idle: Callable[[], int], limit: int) -> None:
+def watch_pool(pool: str, size: Callable[[], int], idle: Callable[[], int], limit: int) -> None:
     """Reads these whenever the metrics are read: how many connections there are, and how many wait for work."""
-    POOL_LIMIT.set(limit)
-    POOL.labels("idle").set_function(idle)
-    POOL.labels("busy").set_function(lambda: size() - idle())
+    POOL_LIMIT.labels(pool).set(limit)
+    POOL.labels(pool, "idle").set_function(idle)
+    POOL.labels(pool, "busy").set_function(lambda: size() - idle())

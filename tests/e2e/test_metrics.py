@@ -49,6 +49,7 @@ ALLOWED: dict[str, Callable[[str], bool]] = {
     "outcome": like(r"[a-z_]{2,20}"),
     "state": one_of("later", "ready", "leased", "taken", "idle", "busy"),
     "presence": one_of("online", "offline"),
+    "pool": one_of(*SERVICES, "dashboard"),
     "type": like(r"[a-z_]{2,12}"),
     "direction": one_of("in", "out"),
     "code": like(r"[a-z_]{2,20}"),

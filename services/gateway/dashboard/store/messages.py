@@ -1,6 +1,6 @@
 """Finds an account's sent messages among millions: the search says where to look, the log says what is so."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -100,12 +100,6 @@ class Messages:
                 return
             before = found.older
 
-    async def counts(self, account: int, since: datetime) -> Mapping[SeenState, int]:
-        """How many messages accepted since that hour began are in which state; a second or two behind."""
-        async with reading(self._pool) as connection:
-            rows = await connection.fetch(_COUNTS, account, since)
-        return {row["state"]: row["messages"] for row in rows}
-
 
 class _Search:
     """One page's looks at one range of ids, on one connection."""
@@ -203,10 +197,3 @@ def _first_id(moment: datetime) -> bytes:
 
 def _literal(text: str) -> str:
     return text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-
-
-_COUNTS = """
-select state, sum(messages)::bigint as messages from tallies
-where account_id = $1 and hour >= date_trunc('hour', $2::timestamptz) group by state
-having sum(messages) > 0
-"""

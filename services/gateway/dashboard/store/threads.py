@@ -121,7 +121,7 @@ select t.number, t.at, case when r.stored_at > s.accepted_at or s.text is null t
     case when r.stored_at > s.accepted_at then null else s.state end as state, u.unread
 from (
     select number, at from threads
-    where account_id = $1 and ($2::timestamptz is null or (at, number) < ($2, $3::text))
+    where account_id = $1 and (at, number) < (coalesce($2::timestamptz, 'infinity'), coalesce($3::text, ''))
     order by at desc, number desc limit $4
 ) t
 left join lateral (
@@ -156,6 +156,7 @@ select count(*)::int from (
 
 _RECEIVED = """
 select id, guid, device_id, sim, number, text, kind, received_at, stored_at, seen_at is not null as read
-from inbox where account_id = $1 and number = $2 and deleted_at is null and ($3::bigint is null or id < $3)
+from inbox
+where account_id = $1 and number = $2 and deleted_at is null and id < coalesce($3::bigint, 9223372036854775807)
 order by id desc limit $4
 """
