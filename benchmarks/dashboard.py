@@ -256,8 +256,8 @@ async def _database(url: str, name: str) -> AsyncIterator[Pool]:
         await execute(url, f"drop database {name} with (force)")
 
 
-# Ids grow with the row's number. Each recipient comes ten times, spread over all the time; their digits are as scattered
-# as those of people are (the modulus is prime).
+# Ids grow with the row's number. Each recipient comes ten times, spread over all the time; their digits are as
+# scattered as those of people are (the modulus is prime).
 _RECIPIENT: Final = "'+1555' || lpad(((({nth}) % greatest({all}, 1))::bigint * 48271 % 9999991)::text, 7, '0')"
 
 _LOG: Final = f"""
