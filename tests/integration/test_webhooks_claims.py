@@ -132,4 +132,4 @@ async def test_counts_are_kept_with_every_change(claims: Claims, results: Result
     await results.complete([delivered(one), delivered(two), failed(three), failed(four)], 0.5)
     state = await world.state(endpoint)
     assert (state["pending"], state["delivered"], state["failures"]) == (2, 2, 2)
-    assert state["last_error"] == "It answered no."
+    assert state["last_error"] == "status: It answered no."

@@ -71,7 +71,7 @@ async def test_endpoints_are_made_listed_and_ended(ask: Ask, receiver: HostileRe
     await eventually(failed)
     listed = await ask.show(account, made.id)
     assert (listed.pending, listed.delivered, listed.failures) == (1, 1, 1)
-    assert listed.last_error == "It answered HTTP 500."
+    assert listed.last_error == "status: It answered HTTP 500."
     assert listed.lag_s is not None
     assert 0 <= listed.lag_s < 10
     end = DeleteEndpoint(account=account, id=made.id)

@@ -30,7 +30,7 @@ async def test_after_an_error_it_is_tried_again_five_seconds_later(
     await eventually(failed_once)
     (delivery,) = await world.deliveries()
     assert (delivery["state"], delivery["attempts"]) == ("pending", 1)
-    assert delivery["last_error"] == "It answered HTTP 500."
+    assert delivery["last_error"] == "status: It answered HTTP 500."
     wait = await pool.fetchval("select extract(epoch from next_attempt_at - now()) from deliveries")
     assert 2 < wait <= 6
     await world.skip_waiting()

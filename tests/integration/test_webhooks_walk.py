@@ -87,7 +87,7 @@ async def test_a_refused_event_walks_the_whole_schedule_and_is_kept(walk: Walk, 
     await walk.end(refused, REFUSED, chance)
     (row,) = await walk.world.pool.fetch("select * from deliveries where state <> 'delivered'")
     assert (row["state"], row["attempts"], row["tries"]) == ("exhausted", 10, 10)
-    assert (row["last_error"], row["ended_at"] is not None) == ("It answered HTTP 500.", True)
+    assert (row["last_error"], row["ended_at"] is not None) == ("status: It answered HTTP 500.", True)
     state = await walk.world.state(endpoint)
     assert (state["pending"], state["exhausted"], state["delivered"]) == (0, 1, 1 + len(STEPS))
     assert ("endpoint.failing", endpoint) in await walk.world.told()

@@ -133,7 +133,7 @@ with result as materialized (
         ended_at = case
             when r.error is null or r.last and w.width > 0 and w.last_success_at > d.first_attempt_at then now()
         end,
-        last_error = coalesce(r.detail, r.error)
+        last_error = r.error || coalesce(': ' || r.detail, '')
     from result r join was w on w.endpoint_id = r.endpoint
     where d.id = r.id and d.claim = r.claim and d.state = 'pending'
     returning d.id, d.endpoint_id, d.state, d.replay_id, r.number, r.overloaded, r.gone, r.duration_ms, r.status,
@@ -153,7 +153,8 @@ with result as materialized (
         (count(*) filter (where error is not null))::int as failed,
         (count(*) filter (where state = 'exhausted'))::int as exhausted,
         bool_or(overloaded) as overloaded, bool_or(gone) as gone,
-        (array_agg(coalesce(detail, error) order by id desc) filter (where error is not null))[1] as last_error
+        (array_agg(error || coalesce(': ' || detail, '') order by id desc) filter (where error is not null))[1]
+            as last_error
     from done group by endpoint_id
 ), sums as materialized (
     select w.*, t.count, t.delivered as ok, t.failed, t.exhausted as given_up, t.overloaded, t.gone,

@@ -56,7 +56,8 @@ with dead as materialized (
     for no key update of s skip locked
 ), disabled as (
     update endpoints e
-    set state = 'disabled', state_since = now(), reason = format('It has failed for %s days: %s', $1, d.last_error)
+    set state = 'disabled', state_since = now(),
+        reason = format('It has failed for %s days: %s', $1, regexp_replace(d.last_error, '^[a-z_]+: ', ''))
     from dead d
     where e.id = d.endpoint_id and e.state = 'enabled'
     returning e.id, e.reason, e.account_id

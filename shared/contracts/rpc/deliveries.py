@@ -28,7 +28,7 @@ class ListDeliveries(msgspec.Struct, frozen=True, kw_only=True, tag="webhooks.de
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """One event for one endpoint. `attempts` counts those of its ten that are used up, `tries` all posts of it.
 
-    `event` is the webhook-id of every try. `next_attempt_at` None: at rest.
+    `event` is the webhook-id of every try. `next_attempt_at` None: at rest. `last_error` as of an endpoint.
     """
 
     id: int
@@ -64,8 +64,8 @@ class ListAttempts(msgspec.Struct, frozen=True, kw_only=True, tag="webhooks.atte
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One post. `outcome` `running`: under way; `unknown`: its worker died, so nobody knows what came of it.
 
-    `error` is the class of failure (dns, connect, tls, timeout, reset, blocked, redirect, bad_response, status, gone).
-    The phases are None where they did not happen or were not needed. `response_head` is at most 16 KiB.
+    `error` is the class of failure (dns, connect, tls, timeout, reset, blocked, redirect, bad_response, status, gone,
+    secret). The phases are None where they did not happen or were not needed. `response_head` is at most 16 KiB.
     """
 
     number: int

@@ -55,8 +55,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     `reason` says why it is paused or disabled. `window`: deliveries that may be under way at once; 0: the breaker is
     open and only probes go out, the next one at `probe_at`. `failing_since`: no success since then. `lag_s`: age of the
-    oldest undelivered event. The counts are since the endpoint was made; `failures` counts attempts, the others
-    deliveries.
+    oldest undelivered event. `last_error`: the class of failure (Attempt.error), a colon, and what is known of it. The
+    counts are since the endpoint was made; `failures` counts attempts, the others deliveries.
     """
 
     id: str

@@ -13,7 +13,7 @@ from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
 from services.gateway.dashboard.frame.pages import PREFIX, Pages, go
-from services.gateway.dashboard.webhooks.health import health
+from services.gateway.dashboard.webhooks.health import failure, health
 from services.gateway.dashboard.webhooks.wishes import example_types
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
@@ -89,7 +89,13 @@ class Hook(NamedTuple):
         """A page about it; after a form that was refused, the language links lead to where it can be read again."""
         more = {"here": PREFIX + self.path} if self.request.method == "POST" else {}
         return self.pages.show(
-            self.request, template, status=status, hook=PREFIX + self.path, health=health, **context | more
+            self.request,
+            template,
+            status=status,
+            hook=PREFIX + self.path,
+            health=health,
+            failure=failure,
+            **context | more,
         )
 
     async def refused(self, field: str, error: Invalid, form: Form) -> Template:
@@ -103,7 +109,7 @@ async def show(request: VisitorRequest, pages: NamedDependency[Pages], rpc: Name
     """All webhooks, and how each fares."""
     question = ListEndpoints(account=request.user.account)
     found = await rpc.ask(registry.WEBHOOKS_ENDPOINT_LIST, question)
-    return pages.show(request, "webhooks/list.html", endpoints=found.endpoints, health=health)
+    return pages.show(request, "webhooks/list.html", endpoints=found.endpoints, health=health, failure=failure)
 
 
 @get("/webhooks/{id:str}", opt=NEED)

@@ -1,10 +1,25 @@
-"""What a webhook's numbers come to, in one word. Pure."""
+"""What a webhook's numbers come to, in one word, and what went wrong with it. Pure."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from shared.contracts.rpc.webhooks import Endpoint
 
 Health = Literal["paused", "disabled", "away", "failing", "well", "unused"]
+
+
+class Failure(NamedTuple):
+    """`kind`: the class of failure (Attempt.error), empty for one that an older version wrote down without it."""
+
+    kind: str
+    detail: str
+
+
+def failure(last_error: str) -> Failure:
+    """What an endpoint's or a delivery's `last_error` says."""
+    kind, colon, detail = last_error.partition(": ")
+    if kind.isidentifier() and (colon or kind.islower()):
+        return Failure(kind, detail)
+    return Failure("", last_error)
 
 
 def health(endpoint: Endpoint) -> Health:
