@@ -30,7 +30,7 @@ async def paths(system: System) -> dict[str, str]:
     guid = ""
     for text in HOSTILE:
         guid = await system.send(text, THREAD)
-    await system.send("to nobody, ever", "+15558881001", scheduled_timestamp=2**31 - 1)
+    await system.send("to nobody, ever", "+15558881001", schedule_timestamp=2**31 - 1)
     hook = await system.cli("webhook", "create", "https://hooks.example.invalid/a-rather-long-path/" + "p" * 120)
     await system.cli("phone", "receive", "--name", "phone-1", "--from", "<b>Bank</b>", HOSTILE[0])
     async with signed_in(system) as browser:

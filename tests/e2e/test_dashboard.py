@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from tests.support.browser import Browser
 from tests.support.markup import Markup
@@ -55,8 +56,9 @@ async def test_the_overview_tells_what_happens_now(system: System, ana: Browser)
 
     async def counted() -> bool:
         text = " ".join(Markup((await ana.get("/dashboard")).text).text.split())
-        found = re.search(r"([\d,]+) ?accepted ([\d,]+) ?sent", text)
-        return bool(found and int(found[2].replace(",", "")) > 0)
+        found = re.search(r"([\d,]+) ?sent ?([\d,]+) this hour", text)
+        day, hour = (int(each.replace(",", "")) for each in found.groups()) if found else (0, 0)
+        return day > 0 and day >= hour
 
     await until(counted, "the day counts what was sent")
 
@@ -149,7 +151,7 @@ async def test_another_account_has_other_threads(system: System, ana: Browser) -
 
 async def test_an_open_page_is_told_when_a_text_arrives(system: System, ana: Browser) -> None:
     jar = aiohttp.CookieJar(unsafe=True)
-    jar.update_cookies(ana.cookies, aiohttp.client.URL(system.base_url))
+    jar.update_cookies(ana.cookies, URL(system.base_url))
     async with (
         aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=30)) as session,
         session.get(f"{system.base_url}/dashboard/live") as stream,

@@ -34,6 +34,14 @@ _TROUBLE: Final = frozenset(("away", "failing", "disabled"))
 _LAYERS: Final = ("delivered", "sent", "failed")
 
 
+class Figure(NamedTuple):
+    """A count of the last 24 hours, and that of the hour that has begun."""
+
+    name: str
+    day: int
+    hour: int
+
+
 class Sign(NamedTuple):
     """What needs a person, as a sentence, and where to look."""
 
@@ -70,8 +78,9 @@ async def show(
         unread=unread,
         picture=picture,
         counted=COUNTED,
-        day=_day(picture) if picture else {},
+        figures=_figures(picture) if picture else [],
         bars=_bars(picture, t, write) if picture else [],
+        peak=max(hour.sent + hour.failed for hour in picture.hours) if picture else 0,
         signs=[_sign(flag, phones or [], t, write) for flag in (attention.flags if attention else ())[:MAX_FLAGS]],
         endpoints=[(each, _is_well(each)) for each in webhooks.endpoints] if webhooks else None,
     )
@@ -84,10 +93,11 @@ async def _or_none(answer: Awaitable[Found]) -> Found | None:
         return None
 
 
-def _day(picture: Picture) -> dict[str, int]:
-    """The sums of the hours by what they count."""
-    names = ("accepted", "sent", "delivered", "failed")
-    return {name: sum(getattr(hour, name) for hour in picture.hours) for name in names}
+def _figures(picture: Picture) -> list[Figure]:
+    return [
+        Figure(name, sum(getattr(hour, name) for hour in picture.hours), getattr(picture.hours[-1], name))
+        for name in ("accepted", "sent", "delivered", "failed")
+    ]
 
 
 def _bars(picture: Picture, t: Words, write: Writing) -> list[Bar]:
