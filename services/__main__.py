@@ -20,7 +20,6 @@ GROUPS = (
     "users",
     "dashboard",
     "keys",
-    "clients",
     "enrolment",
     "signing",
     "audit",

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add this group's commands."""
     commands = group(subparsers, "dashboard", "get into the dashboard")
-    about = "print a link that signs in once, within ten minutes; an account without users gets its first owner"
+    about = "print a link that signs a user in once, within ten minutes; an account without users gets its first owner"
     link = command(commands, "link", _link, about, account=True)
-    link.add_argument("--user", metavar="LOGIN", help="who is signed in (default: the account's first owner)")
+    link.add_argument("--user", metavar="LOGIN", help="whom it signs in (default: the account's first owner)")
 
 
 def _link(args: argparse.Namespace) -> int:
@@ -28,7 +28,7 @@ def _link(args: argparse.Namespace) -> int:
         return await sign_in_link(rpc, address, await account_called(rpc, args.account), args.user)
 
     made = asking(work)
-    told = f"{made.link}\nSigns {made.login} in once, until {moment(made.expires_at)}."
+    told = f"{made.link}\nThis link signs {made.login} in once, until {moment(made.expires_at)}."
     return show(args, made, told)
 
 

@@ -144,7 +144,7 @@ class _Enrolment:
         from shared.contracts.rpc.phones import ListDevices
         from shared.errors import Conflict
 
-        keys = (await self._rpc.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account.id))).keys
+        keys = (await self._rpc.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account.id, id=key_id))).keys
         key = next((each for each in keys if each.id == key_id), None)
         if key is None or key.revoked_at is not None:
             raise Conflict("The enrolment key was revoked meanwhile.")

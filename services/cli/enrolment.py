@@ -3,12 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING
 
+from services.cli.listing import every, one
 from services.cli.rpc import account_called, asking, command, facts, group, moment, show, table
 from services.cli.spans import add_expiry
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts.rpc.clients import EnrolmentKeyCreated, EnrolmentKeys
+    from shared.contracts.rpc.clients import EnrolmentKey, EnrolmentKeyCreated
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,31 +42,32 @@ def _create(args: argparse.Namespace) -> int:
     return show(args, made, f"{text}\nThe key is shown only now.")
 
 
-def _keys(args: argparse.Namespace) -> "EnrolmentKeys":
-    from shared.contracts import registry
-    from shared.contracts.rpc.clients import ListEnrolmentKeys
-
-    async def work(rpc: "RpcClient") -> "EnrolmentKeys":
-        account = await account_called(rpc, args.account)
-        return await rpc.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account.id))
-
-    return asking(work)
-
-
 def _list(args: argparse.Namespace) -> int:
-    found = _keys(args)
+    from shared.contracts import registry
+
+    async def work(rpc: "RpcClient") -> "list[EnrolmentKey]":
+        account = await account_called(rpc, args.account)
+        return await every(rpc, registry.AUTH_ENROLMENT_LIST, account.id, "keys")
+
+    found = asking(work)
     rows = [
         (each.id, each.multi, each.approve, each.devices, moment(each.expires_at), moment(each.revoked_at))
-        for each in found.keys
+        for each in found
     ]
     head = ("ID", "MULTI", "APPROVES", "PHONES", "EXPIRES", "REVOKED")
-    return show(args, found, table(head, rows, empty="no enrolment keys"))
+    return show(args, {"keys": found}, table(head, rows, empty="no enrolment keys"))
 
 
 def _show(args: argparse.Namespace) -> int:
+    from shared.contracts import registry
     from shared.errors import NotFound
 
-    found = next((each for each in _keys(args).keys if each.id == args.id), None)
+    async def work(rpc: "RpcClient") -> "EnrolmentKey | None":
+        account = await account_called(rpc, args.account)
+        found: EnrolmentKey | None = await one(rpc, registry.AUTH_ENROLMENT_LIST, account.id, "keys", args.id)
+        return found
+
+    found = asking(work)
     if found is None:
         raise NotFound(f"There is no enrolment key {args.id!r} in this account.")
     text = facts(

@@ -1,20 +1,82 @@
-"""The commands about API keys."""
+"""The commands about API keys and about OAuth2 clients, which are made, listed, rotated and ended alike."""
 
 import argparse
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from services.cli.listing import every, one
 from services.cli.rpc import account_called, asking, command, facts, group, moment, show, table
 from services.cli.spans import add_expiry, add_overlap
 
 if TYPE_CHECKING:
     from shared.bus.rpc import RpcClient
-    from shared.contracts.rpc.auth import KeyCreated, Keys
+    from shared.contracts.registry import Rpc
+
+
+class _Kind(NamedTuple):
+    """What is not the same of both. `id`, `rows` and `created` are names on the wire."""
+
+    name: str
+    title: str
+    ends: str
+    """What a revocation ends."""
+    id: str
+    id_about: str
+    rows: str
+    created: tuple[str, str]
+    """What is shown once."""
+    replaced: str
+    """What a rotation replaces, for short."""
+
+
+_KINDS = (
+    _Kind(
+        name="key",
+        title="API key",
+        ends="an API key",
+        id="id",
+        id_about="such as key_ and 12 characters",
+        rows="keys",
+        created=("id", "api_key"),
+        replaced="key",
+    ),
+    _Kind(
+        name="client",
+        title="OAuth2 client",
+        ends="an OAuth2 client and its tokens",
+        id="client_id",
+        id_about="32 characters",
+        rows="clients",
+        created=("client_id", "client_secret"),
+        replaced="secret",
+    ),
+)
+
+
+class _Questions(NamedTuple):
+    create: "Rpc[Any, Any]"
+    listing: "Rpc[Any, Any]"
+    rotate: "Rpc[Any, Any]"
+    revoke: "Rpc[Any, Any]"
+
+
+def _questions(kind: _Kind) -> _Questions:
+    from shared.contracts import registry as r
+
+    if kind.name == "key":
+        return _Questions(r.AUTH_KEY_CREATE, r.AUTH_KEY_LIST, r.AUTH_KEY_ROTATE, r.AUTH_KEY_REVOKE)
+    return _Questions(r.AUTH_CLIENT_CREATE, r.AUTH_CLIENT_LIST, r.AUTH_CLIENT_ROTATE, r.AUTH_CLIENT_REVOKE)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add this group's commands."""
-    commands = group(subparsers, "key", "make, list, rotate and revoke API keys")
-    create = command(commands, "create", _create, "make an API key", account=True)
+    """Add both groups' commands."""
+    for kind in _KINDS:
+        _add_group(subparsers, kind)
+
+
+def _add_group(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", kind: _Kind) -> None:
+    commands = group(subparsers, kind.name, f"make, list, rotate and revoke {kind.title}s")
+    create = command(commands, "create", partial(_create, kind), f"make an {kind.title}", account=True)
     create.add_argument("name", help="what it is for")
     create.add_argument(
         "--scope", action="append", default=[], metavar="SCOPE", help="such as sms:send; again for more (default: all)"
@@ -23,110 +85,110 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--rate-per-minute", type=int, metavar="N", help="most requests a minute (default: the account's limit)"
     )
     add_expiry(create, "never")
-    command(commands, "list", _list, "list the API keys, revoked ones too", account=True)
+    command(commands, "list", partial(_list, kind), f"list the {kind.title}s, revoked ones too", account=True)
     for name, run, about in (
-        ("show", _show, "show one API key"),
-        ("rotate", _rotate, "give an API key a new secret"),
-        ("revoke", _revoke, "end an API key at once"),
+        ("show", _show, f"show one {kind.title}"),
+        ("rotate", _rotate, f"give an {kind.title} a new secret"),
+        ("revoke", _revoke, f"end {kind.ends} at once"),
     ):
-        one = command(commands, name, run, about, account=True)
-        one.add_argument("id", help="such as key_ and 12 characters")
+        about_one = command(commands, name, partial(run, kind), about, account=True)
+        about_one.add_argument(kind.id, help=kind.id_about)
         if name == "rotate":
-            add_overlap(one)
+            add_overlap(about_one)
 
 
-def _create(args: argparse.Namespace) -> int:
-    from shared.contracts import registry
-    from shared.contracts.rpc.auth import CreateKey
+def _create(kind: _Kind, args: argparse.Namespace) -> int:
+    wish = {
+        "name": args.name,
+        "scopes": args.scope,
+        "rate_per_minute": args.rate_per_minute,
+        "lives_s": args.lives_s,
+    }
+    return _shown_once(kind, args, _asked(args, _questions(kind).create, wish))
 
-    async def work(rpc: "RpcClient") -> "KeyCreated":
+
+def _rotate(kind: _Kind, args: argparse.Namespace) -> int:
+    wish = {kind.id: getattr(args, kind.id), "overlap_s": args.overlap_s}
+    return _shown_once(kind, args, _asked(args, _questions(kind).rotate, wish))
+
+
+def _revoke(kind: _Kind, args: argparse.Namespace) -> int:
+    named = {kind.id: getattr(args, kind.id)}
+    _asked(args, _questions(kind).revoke, named)
+    return show(args, named | {"revoked": True}, f"{named[kind.id]} is revoked")
+
+
+def _asked(args: argparse.Namespace, contract: "Rpc[Any, Any]", wish: dict[str, Any]) -> Any:
+    """The answer to this wish of the account's."""
+
+    async def work(rpc: "RpcClient") -> Any:
         account = await account_called(rpc, args.account)
-        request = CreateKey(
-            account=account.id,
-            name=args.name,
-            scopes=args.scope,
-            rate_per_minute=args.rate_per_minute,
-            lives_s=args.lives_s,
-        )
-        return await rpc.ask(registry.AUTH_KEY_CREATE, request)
-
-    return _shown_once(args, asking(work))
-
-
-def _rotate(args: argparse.Namespace) -> int:
-    from shared.contracts import registry
-    from shared.contracts.rpc.auth import RotateKey
-
-    async def work(rpc: "RpcClient") -> "KeyCreated":
-        account = await account_called(rpc, args.account)
-        request = RotateKey(account=account.id, id=args.id, overlap_s=args.overlap_s)
-        return await rpc.ask(registry.AUTH_KEY_ROTATE, request)
-
-    return _shown_once(args, asking(work))
-
-
-def _shown_once(args: argparse.Namespace, made: "KeyCreated") -> int:
-    return show(args, made, facts([("id", made.id), ("api key", made.api_key)]) + "\nThe key is shown only now.")
-
-
-def _keys(args: argparse.Namespace) -> "Keys":
-    from shared.contracts import registry
-    from shared.contracts.rpc.auth import ListKeys
-
-    async def work(rpc: "RpcClient") -> "Keys":
-        return await rpc.ask(registry.AUTH_KEY_LIST, ListKeys((await account_called(rpc, args.account)).id))
+        return await rpc.ask(contract, contract.request(account=account.id, **wish))
 
     return asking(work)
 
 
-def _list(args: argparse.Namespace) -> int:
-    found = _keys(args)
+def _shown_once(kind: _Kind, args: argparse.Namespace, made: Any) -> int:
+    text = facts([(_said(name), getattr(made, name)) for name in kind.created])
+    return show(args, made, f"{text}\nThe {kind.replaced} is shown only now.")
+
+
+def _list(kind: _Kind, args: argparse.Namespace) -> int:
+    async def work(rpc: "RpcClient") -> list[Any]:
+        account = await account_called(rpc, args.account)
+        return await every(rpc, _questions(kind).listing, account.id, kind.rows)
+
+    found = asking(work)
     rows = [
         (
-            each.id,
+            getattr(each, kind.id),
             each.name,
-            f"{each.prefix}...",
+            *_beginning(kind, each),
             each.scopes,
             moment(each.last_used_at),
             moment(each.expires_at),
             moment(each.revoked_at),
         )
-        for each in found.keys
+        for each in found
     ]
-    head = ("ID", "NAME", "KEY", "SCOPES", "LAST USED", "EXPIRES", "REVOKED")
-    return show(args, found, table(head, rows, empty="no API keys"))
+    key = ("KEY",) if kind.name == "key" else ()
+    head = (_said(kind.id).upper(), "NAME", *key, "SCOPES", "LAST USED", "EXPIRES", "REVOKED")
+    return show(args, {kind.rows: found}, table(head, rows, empty=f"no {kind.title}s"))
 
 
-def _show(args: argparse.Namespace) -> int:
+def _show(kind: _Kind, args: argparse.Namespace) -> int:
     from shared.errors import NotFound
 
-    found = next((each for each in _keys(args).keys if each.id == args.id), None)
+    wanted = getattr(args, kind.id)
+
+    async def work(rpc: "RpcClient") -> Any:
+        account = await account_called(rpc, args.account)
+        return await one(rpc, _questions(kind).listing, account.id, kind.rows, wanted, kind.id)
+
+    found = asking(work)
     if found is None:
-        raise NotFound(f"There is no API key {args.id!r} in this account.")
+        raise NotFound(f"There is no {kind.title} {wanted!r} in this account.")
     text = facts(
         [
-            ("id", found.id),
+            (_said(kind.id), wanted),
             ("name", found.name),
-            ("key", f"{found.prefix}..."),
+            *(("key", beginning) for beginning in _beginning(kind, found)),
             ("scopes", found.scopes),
             ("rate per minute", found.rate_per_minute),
             ("created", moment(found.created_at)),
             ("last used", moment(found.last_used_at)),
             ("expires", moment(found.expires_at)),
-            ("key before valid until", moment(found.old_until)),
+            (f"{kind.replaced} before valid until", moment(found.old_until)),
             ("revoked", moment(found.revoked_at)),
         ]
     )
     return show(args, found, text)
 
 
-def _revoke(args: argparse.Namespace) -> int:
-    from shared.contracts import registry
-    from shared.contracts.rpc.auth import RevokeKey
+def _beginning(kind: _Kind, found: Any) -> tuple[str, ...]:
+    """The first characters of a key, by which it is told from others; a client has its id for that."""
+    return (f"{found.prefix}...",) if kind.name == "key" else ()
 
-    async def work(rpc: "RpcClient") -> None:
-        account = await account_called(rpc, args.account)
-        await rpc.ask(registry.AUTH_KEY_REVOKE, RevokeKey(account=account.id, id=args.id))
 
-    asking(work)
-    return show(args, {"id": args.id, "revoked": True}, f"{args.id} is revoked")
+def _said(name: str) -> str:
+    return name.replace("_", " ")

@@ -840,6 +840,7 @@ ALTER TABLE ONLY public.work
 CREATE INDEX accounts_epoch ON public.accounts USING btree (epoch);
 CREATE INDEX api_keys_account ON public.api_keys USING btree (account_id);
 CREATE INDEX api_keys_epoch ON public.api_keys USING btree (epoch);
+CREATE INDEX api_keys_listed ON public.api_keys USING btree (account_id, created_at, id);
 CREATE INDEX audit_account ON public.audit USING btree (account_id, id);
 CREATE INDEX campaign_rows_fed ON public.campaign_rows USING btree (campaign_id, "row") WHERE (state = 'fed'::text);
 CREATE INDEX campaign_rows_rested ON public.campaign_rows USING btree (campaign_id, "row") WHERE (state = ANY (ARRAY['sent'::text, 'failed'::text, 'expired'::text, 'canceled'::text, 'unknown'::text]));
@@ -848,6 +849,7 @@ CREATE INDEX campaigns_account ON public.campaigns USING btree (account_id, crea
 CREATE INDEX campaigns_ended ON public.campaigns USING btree (ended_at);
 CREATE INDEX clients_account ON public.clients USING btree (account_id);
 CREATE INDEX clients_epoch ON public.clients USING btree (epoch);
+CREATE INDEX clients_listed ON public.clients USING btree (account_id, created_at, id);
 CREATE INDEX deliveries_at_rest ON public.deliveries USING btree (endpoint_id, id) WHERE (state <> 'pending'::text);
 CREATE INDEX deliveries_claimed ON public.deliveries USING btree (endpoint_id) WHERE ((state = 'pending'::text) AND (claim IS NOT NULL));
 CREATE INDEX deliveries_due ON public.deliveries USING btree (endpoint_id, lane, next_attempt_at) WHERE (state = 'pending'::text);
@@ -861,6 +863,7 @@ CREATE INDEX endpoint_secrets_endpoint ON public.endpoint_secrets USING btree (e
 CREATE INDEX endpoints_account ON public.endpoints USING btree (account_id) WHERE (deleted_at IS NULL);
 CREATE INDEX enrolment_keys_account ON public.enrolment_keys USING btree (account_id);
 CREATE INDEX enrolment_keys_epoch ON public.enrolment_keys USING btree (epoch);
+CREATE INDEX enrolment_keys_listed ON public.enrolment_keys USING btree (account_id, created_at, id);
 CREATE INDEX events_cursor ON public.events USING btree (account_id, xid, id);
 CREATE INDEX events_stored ON public.events USING btree (stored_at);
 CREATE INDEX inbox_account ON public.inbox USING btree (account_id, id DESC) WHERE (deleted_at IS NULL);

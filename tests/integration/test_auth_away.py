@@ -25,6 +25,7 @@ from tests.support.auths import (
     trust,
     verify,
 )
+from tests.support.questions import question
 from tests.support.servers import Servers
 
 
@@ -51,12 +52,12 @@ async def test_verdicts_tokens_and_trust_outlive_the_database(
         with pytest.raises(Invalid):
             await issue(ask, ClientCreated(client_id=client.client_id, client_secret="wrong"))
         revocation = RevokeToken(client_id=client.client_id, secret=digest(client.client_secret), token=token)
-        for contract, request in (
-            (registry.AUTH_ACCOUNT_CREATE, CreateAccount(name="other")),
-            (registry.AUTH_TOKEN_REVOKE, revocation),
+        for put in (
+            question(registry.AUTH_ACCOUNT_CREATE, CreateAccount(name="other"), 20),
+            question(registry.AUTH_TOKEN_REVOKE, revocation, 20),
         ):
             with pytest.raises(Unavailable):
-                await ask.ask(contract, request, timeout=20)  # type: ignore[type-var]
+                await put(ask)
         assert (await introspect(ask, client, token)).active
         await give_back(servers.database_url, database)
 

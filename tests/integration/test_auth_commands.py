@@ -19,6 +19,7 @@ from shared.contracts.rpc.clients import ClientCreated, CreateClient
 from shared.contracts.rpc.people import CheckUser
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
+from tests.support import stocks
 from tests.support.auths import issue, running_auth, verify
 from tests.support.operator import Cli, operator
 
@@ -190,7 +191,7 @@ async def test_lost_credentials_are_made_anew(
     second = await ensure(home, settings)
     assert second["api_key"] != first["api_key"]
     for kind in ("api_key", "enrolment_key"):
-        assert (await verify(ask, kind, second[kind])).account == 1  # type: ignore[arg-type]
+        assert (await verify(ask, kind, second[kind])).account == 1
     assert await pool.fetchval("select count(*) from accounts") == 1
     assert read_credentials(home) == second
 
@@ -207,3 +208,24 @@ async def test_a_start_that_broke_off_is_completed(ask: RpcClient, settings: Ser
     completed = await ensure(home, settings)
     assert completed["base_url"] == "http://127.0.0.1:8080"
     assert (await verify(ask, "client", completed["client_id"])).account == account
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "id_", "stock"),
+    [
+        ("key", "keys", "id", stocks.KEYS),
+        ("client", "clients", "client_id", stocks.CLIENTS),
+        ("enrolment", "keys", "id", stocks.ENROLMENT),
+    ],
+)
+async def test_a_list_shows_all_in_order_of_creation(
+    cli: Cli, pool: Pool, name: str, rows: str, id_: str, stock: stocks.Stock
+) -> None:
+    await stock.fill(pool, 1)
+    await stock.fill(pool, 1, ended=True, count=2)
+    everything = await pool.fetch(f"select id from {stock.table} where account_id = 1 order by created_at, id")
+    code, listed = await cli(name, "list")
+    assert (code, list(listed)) == (DONE, [rows])
+    assert [each[id_] for each in listed[rows]] == [each["id"] for each in everything]
+    first = everything[0]["id"]
+    assert (await cli(name, "show", first))[1] == listed[rows][0]

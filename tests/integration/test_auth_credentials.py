@@ -34,6 +34,7 @@ from shared.errors import Forbidden, Invalid, NotFound
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
 from tests.support.auths import Clock, new_account, new_client, running_auth, verify
+from tests.support.questions import question
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_a_rotated_key_keeps_its_id_and_its_former_secret_for_a_while(
     assert second.id == first.id
     for made in (first, second):
         assert (await verify(ask, "api_key", made.api_key)).subject == first.id
-    listed = (await ask.ask(registry.AUTH_KEY_LIST, ListKeys(account))).keys[-1]
+    listed = (await ask.ask(registry.AUTH_KEY_LIST, ListKeys(account))).keys[0]
     assert (listed.prefix, listed.old_until is not None) == (second.api_key[:6], True)
     clock.ahead = 3601
     assert [(await verify(ask, "api_key", each.api_key)).account for each in (first, second)] == [None, account]
@@ -85,17 +86,20 @@ async def test_a_rotated_key_keeps_its_id_and_its_former_secret_for_a_while(
 
 async def test_lifetimes_and_limits_are_checked(ask: RpcClient, account: int) -> None:
     made = await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=account, name="shop"))
-    for contract, request, code in (
-        (registry.AUTH_KEY_CREATE, CreateKey(account=account, name="x", lives_s=0), "invalid_life"),
-        (registry.AUTH_KEY_ROTATE, RotateKey(account=account, id=made.id, overlap_s=-1), "invalid_overlap"),
-        (registry.AUTH_CLIENT_CREATE, CreateClient(account=account, name="x", lives_s=1), "invalid_life"),
-        (registry.AUTH_CLIENT_CREATE, CreateClient(account=account, name="x", scopes=["root"]), "invalid_scope"),
-        (registry.AUTH_CLIENT_CREATE, CreateClient(account=account, name=""), "invalid_name"),
-        (registry.AUTH_ENROLMENT_CREATE, CreateEnrolmentKey(account=account, lives_s=-5), "invalid_life"),
-        (registry.AUTH_ACCOUNT_SET, SetAccount(account=account, daily_sends=-1), "invalid_limit"),
+    for put, code in (
+        (question(registry.AUTH_KEY_CREATE, CreateKey(account=account, name="x", lives_s=0)), "invalid_life"),
+        (question(registry.AUTH_KEY_ROTATE, RotateKey(account=account, id=made.id, overlap_s=-1)), "invalid_overlap"),
+        (question(registry.AUTH_CLIENT_CREATE, CreateClient(account=account, name="x", lives_s=1)), "invalid_life"),
+        (
+            question(registry.AUTH_CLIENT_CREATE, CreateClient(account=account, name="x", scopes=["root"])),
+            "invalid_scope",
+        ),
+        (question(registry.AUTH_CLIENT_CREATE, CreateClient(account=account, name="")), "invalid_name"),
+        (question(registry.AUTH_ENROLMENT_CREATE, CreateEnrolmentKey(account=account, lives_s=-5)), "invalid_life"),
+        (question(registry.AUTH_ACCOUNT_SET, SetAccount(account=account, daily_sends=-1)), "invalid_limit"),
     ):
         with pytest.raises(Invalid) as refused:
-            await ask.ask(contract, request)  # type: ignore[type-var]
+            await put(ask)
         assert refused.value.code == code
 
 
@@ -125,18 +129,18 @@ async def test_everything_belongs_to_its_account(ask: RpcClient, account: int) -
     other = (await new_account(ask, "other")).account
     key = await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=account, name="shop"))
     client, enrolment = await new_client(ask, account), await enrolment_key(ask, account)
-    for contract, request in (
-        (registry.AUTH_KEY_ROTATE, RotateKey(account=other, id=key.id)),
-        (registry.AUTH_CLIENT_ROTATE, RotateClient(account=other, client_id=client.client_id)),
-        (registry.AUTH_CLIENT_REVOKE, RevokeClient(account=other, client_id=client.client_id)),
-        (registry.AUTH_ENROLMENT_REVOKE, RevokeEnrolmentKey(account=other, id=enrolment.id)),
-        (registry.AUTH_CLIENT_LIST, ListClients(99)),
-        (registry.AUTH_CLIENT_CREATE, CreateClient(account=99, name="x")),
-        (registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(99)),
-        (registry.AUTH_ENROLMENT_CREATE, CreateEnrolmentKey(account=99)),
+    for put in (
+        question(registry.AUTH_KEY_ROTATE, RotateKey(account=other, id=key.id)),
+        question(registry.AUTH_CLIENT_ROTATE, RotateClient(account=other, client_id=client.client_id)),
+        question(registry.AUTH_CLIENT_REVOKE, RevokeClient(account=other, client_id=client.client_id)),
+        question(registry.AUTH_ENROLMENT_REVOKE, RevokeEnrolmentKey(account=other, id=enrolment.id)),
+        question(registry.AUTH_CLIENT_LIST, ListClients(99)),
+        question(registry.AUTH_CLIENT_CREATE, CreateClient(account=99, name="x")),
+        question(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(99)),
+        question(registry.AUTH_ENROLMENT_CREATE, CreateEnrolmentKey(account=99)),
     ):
         with pytest.raises(NotFound):
-            await ask.ask(contract, request)  # type: ignore[type-var]
+            await put(ask)
     assert (await ask.ask(registry.AUTH_CLIENT_LIST, ListClients(other))).clients == []
 
 
@@ -154,7 +158,7 @@ async def test_an_enrolment_key_is_for_one_phone_and_an_hour_unless_told(ask: Rp
     first, second = await enrol(ask, made), await enrol(ask, made)
     assert (first.device, first.approved) == (second.device, True)
     assert (await verify(ask, "device_token", first.token)).account is None
-    listed = (await ask.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account))).keys[-1]
+    listed = (await ask.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account))).keys[0]
     assert (listed.id, listed.multi, listed.device, listed.devices) == (made.id, False, first.device, 1)
     assert listed.expires_at == made.expires_at
     assert listed.expires_at is not None

@@ -1,6 +1,7 @@
 """What the people of an account ask of auth about it: its settings, its audit log page by page, their own password."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -13,7 +14,7 @@ from shared.contracts.rpc.auth import CreateKey, SetSettings, ShowAccount, Verdi
 from shared.contracts.rpc.people import ChangePassword, CheckUser, CreateUser, SetUser, User, session_digest
 from shared.errors import Conflict, Forbidden, Invalid, NotFound
 from shared.runtime.settings import ServiceSettings
-from tests.support.auths import new_account, running_auth
+from tests.support.auths import new_account, new_client, running_auth
 
 LOGIN, PASSWORD, ANOTHER = "ana@example.org", "velvet otter 42", "tin violin 17 crab"
 ANA = Actor("usr_1", "192.0.2.7")
@@ -25,8 +26,8 @@ async def ask(settings: ServiceSettings, plain_client: Client) -> AsyncIterator[
         yield RpcClient(plain_client)
 
 
-async def page(ask: RpcClient, account: int, **more: object) -> AuditPage:
-    return await ask.ask(registry.AUTH_AUDIT_PAGE, PageAudit(account=account, **more))  # type: ignore[arg-type]
+async def page(ask: RpcClient, account: int, **more: Any) -> AuditPage:
+    return await ask.ask(registry.AUTH_AUDIT_PAGE, PageAudit(account=account, **more))
 
 
 async def user(ask: RpcClient, account: int, password: str | None = PASSWORD) -> User:
@@ -83,6 +84,17 @@ async def test_the_log_of_one_account_by_pages_and_by_filter(ask: RpcClient, mon
     assert len((await page(ask, one, verb="account.create", before=short.before)).entries) == 1
     with pytest.raises(Invalid):
         await page(ask, one, before=2**63)
+
+
+async def test_a_page_of_the_log_tells_what_who_and_what_is_called(ask: RpcClient) -> None:
+    one, other = (await new_account(ask, "one")).account, (await new_account(ask, "other")).account
+    ana = await user(ask, one)
+    key = await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=one, name="shop", actor=Actor(ana.id, "")))
+    client = await new_client(ask, one)
+    theirs = await ask.ask(registry.AUTH_KEY_CREATE, CreateKey(account=other, name="theirs", actor=Actor(ana.id, "")))
+    assert (await page(ask, one, limit=2)).names == {ana.id: LOGIN, key.id: "shop", client.client_id: "shop"}
+    assert (await page(ask, one, limit=1)).names == {client.client_id: "shop"}
+    assert (await page(ask, other, limit=1)).names == {theirs.id: "theirs"}, "a stranger has no name here"
 
 
 async def test_a_password_of_ones_own_needs_the_present_one_and_ends_the_sessions(ask: RpcClient) -> None:

@@ -27,6 +27,7 @@ from shared.errors import Conflict, NotFound
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
 from tests.support.auths import new_account, running_auth
+from tests.support.questions import Named, question
 
 PASSWORD = "velvet otter 42"
 
@@ -74,16 +75,16 @@ async def test_a_session_is_worth_what_the_users_role_allows(ask: RpcClient, acc
 async def test_sessions_end_with_the_password_the_user_and_a_sign_out(ask: RpcClient, account: int) -> None:
     await new_user(ask, account, "ana")
     user = await new_user(ask, account, "bob")
-    known = {"account": account, "id": user.id}
-    for contract, request in (
-        (registry.AUTH_USER_SET_PASSWORD, SetPassword(**known, password="copper lantern 7")),
-        (registry.AUTH_USER_SIGN_OUT, SignOutUser(**known)),
-        (registry.AUTH_USER_SET, SetUser(**known, disabled=True)),
+    known: Named = {"account": account, "id": user.id}
+    for put, disables in (
+        (question(registry.AUTH_USER_SET_PASSWORD, SetPassword(**known, password="copper lantern 7"), 20), False),
+        (question(registry.AUTH_USER_SIGN_OUT, SignOutUser(**known), 20), False),
+        (question(registry.AUTH_USER_SET, SetUser(**known, disabled=True), 20), True),
     ):
         assert (await verdict(ask, user)).account == account
-        await ask.ask(contract, request, 20)  # type: ignore[type-var]
+        await put(ask)
         assert (await verdict(ask, user)).account is None
-        if not isinstance(request, SetUser):
+        if not disables:
             user = await check(ask, user, "copper lantern 7")
     enabled = await ask.ask(registry.AUTH_USER_SET, SetUser(**known, disabled=False))
     assert (await verdict(ask, user)).account is None

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -18,6 +17,7 @@ from shared.contracts.rpc.people import (
     CreateLink,
     CreateUser,
     ListUsers,
+    Role,
     SetPassword,
     SetUser,
     UseLink,
@@ -28,6 +28,7 @@ from shared.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
 from tests.support.auths import QUICK_HASHER, new_account, running_auth
+from tests.support.questions import question
 
 PASSWORD = "velvet otter 42"
 LOGIN = "ana@example.org"
@@ -44,8 +45,10 @@ async def account(ask: RpcClient) -> int:
     return (await new_account(ask)).account
 
 
-async def new_user(ask: RpcClient, account: int, **more: Any) -> User:
-    request = CreateUser(**({"account": account, "login": LOGIN, "password": PASSWORD} | more))
+async def new_user(
+    ask: RpcClient, account: int, *, login: str = LOGIN, password: str | None = PASSWORD, role: Role = "member"
+) -> User:
+    request = CreateUser(account=account, login=login, password=password, role=role)
     return await ask.ask(registry.AUTH_USER_CREATE, request, 20)
 
 
@@ -102,15 +105,15 @@ async def test_another_password_ends_the_one_before(ask: RpcClient, account: int
 
 async def test_users_belong_to_their_account(ask: RpcClient, account: int) -> None:
     user, other = await new_user(ask, account, password=None), (await new_account(ask, "other")).account
-    for contract, request in (
-        (registry.AUTH_USER_SET, SetUser(account=other, id=user.id, role="owner")),
-        (registry.AUTH_USER_SET_PASSWORD, SetPassword(account=other, id=user.id, password=PASSWORD)),
-        (registry.AUTH_LINK_CREATE, CreateLink(account=other, id=user.id)),
-        (registry.AUTH_USER_LIST, ListUsers(99)),
-        (registry.AUTH_USER_CREATE, CreateUser(account=99, login="x@example.org")),
+    for put in (
+        question(registry.AUTH_USER_SET, SetUser(account=other, id=user.id, role="owner")),
+        question(registry.AUTH_USER_SET_PASSWORD, SetPassword(account=other, id=user.id, password=PASSWORD)),
+        question(registry.AUTH_LINK_CREATE, CreateLink(account=other, id=user.id)),
+        question(registry.AUTH_USER_LIST, ListUsers(99)),
+        question(registry.AUTH_USER_CREATE, CreateUser(account=99, login="x@example.org")),
     ):
         with pytest.raises(NotFound):
-            await ask.ask(contract, request)  # type: ignore[type-var]
+            await put(ask)
     assert (await ask.ask(registry.AUTH_USER_LIST, ListUsers(other))).users == []
 
 
@@ -119,9 +122,9 @@ async def test_a_login_is_taken_once_and_passwords_are_judged(ask: RpcClient, ac
     with pytest.raises(Conflict) as taken:
         await new_user(ask, account, password=None, login="ANA@example.org")
     assert taken.value.code == "login_taken"
-    for wrong, code in (({"login": "ana"}, "invalid_login"), ({"password": "password1234"}, "invalid_password")):
+    for login, password, code in (("ana", PASSWORD, "invalid_login"), (LOGIN, "password1234", "invalid_password")):
         with pytest.raises(Invalid) as refused:
-            await new_user(ask, account, **wrong)
+            await new_user(ask, account, login=login, password=password)
         assert refused.value.code == code
 
 

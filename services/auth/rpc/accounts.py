@@ -1,5 +1,8 @@
 """Questions about accounts, and about who did what."""
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 import msgspec
 import structlog
 
@@ -25,6 +28,16 @@ from shared.errors import Conflict, NotFound
 from shared.security.secrets import digest, new_api_key, new_token
 
 log = structlog.get_logger()
+
+_CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "time_zone": checked_time_zone,
+    "region": checked_region,
+    "max_parts": checked_limit,
+    "rate_per_minute": checked_limit,
+    "daily_sends": checked_limit,
+    "quiet": checked_quiet,
+}
+"""What each setting must be; each raises Invalid."""
 
 MAX_ENTRIES = 1000
 MAX_ON_PAGE = 200
@@ -75,16 +88,9 @@ class AccountAnswers:
 
     async def set(self, request: SetAccount) -> Done:
         """Changes an account's settings. Raises Invalid, NotFound."""
-        checked = msgspec.structs.replace(
-            request,
-            time_zone=None if request.time_zone is None else checked_time_zone(request.time_zone),
-            region=None if request.region is None else checked_region(request.region),
-            max_parts=None if request.max_parts is None else checked_limit(request.max_parts),
-            rate_per_minute=None if request.rate_per_minute is None else checked_limit(request.rate_per_minute),
-            quiet=None if request.quiet is None else checked_quiet(request.quiet),
-            daily_sends=None if request.daily_sends is None else checked_limit(request.daily_sends),
-        )
-        epoch = await self._accounts.set(checked)
+        wished = {name: value for name in _CHECKS if (value := getattr(request, name)) is not None}
+        checked = {name: _CHECKS[name](value) for name, value in wished.items()}
+        epoch = await self._accounts.set(msgspec.structs.replace(request, **checked))
         if epoch is None:
             raise NotFound("There is no such account.")
         await self._directory.changed(epoch)
@@ -97,7 +103,8 @@ class AccountAnswers:
         return AuditLog(await self._audit.list(request.account, limit, request.before))
 
     async def audit_page(self, request: PageAudit) -> AuditPage:
-        """The newest changes of one account."""
+        """The newest changes of one account, and what who and what stands there is called."""
         limit = max(1, min(request.limit, MAX_ON_PAGE))
         entries, before = await self._audit.page(request.account, limit, request.before, request.who, request.verb)
-        return AuditPage(entries=entries, before=before)
+        names = await self._audit.names(request.account, {id_ for each in entries for id_ in (each.who, each.subject)})
+        return AuditPage(entries=entries, before=before, names=names)

@@ -55,11 +55,11 @@ class ClientAnswers:
         return ClientCreated(client_id=client.id, client_secret=secret)
 
     async def list(self, request: ListClients) -> Clients:
-        """The account's clients. Raises NotFound for an unknown account."""
-        clients = await self._clients.list(request.account)
-        if clients is None:
+        """A page of the account's clients, or one. Raises NotFound for an unknown account."""
+        page = await self._clients.page(request)
+        if page is None:
             raise NotFound("There is no such account.")
-        return Clients(clients)
+        return Clients(page.rows, page.before)
 
     async def rotate(self, request: RotateClient) -> ClientCreated:
         """A new secret for a living client. Raises Invalid, NotFound."""

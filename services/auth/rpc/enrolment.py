@@ -57,11 +57,11 @@ class EnrolmentAnswers:
         return EnrolmentKeyCreated(id=key.id, enrolment_key=secret, expires_at=stored.expires_at)
 
     async def list(self, request: ListEnrolmentKeys) -> EnrolmentKeys:
-        """The account's enrolment keys. Raises NotFound for an unknown account."""
-        keys = await self._enrolment.list(request.account)
-        if keys is None:
+        """A page of the account's enrolment keys, or one. Raises NotFound for an unknown account."""
+        page = await self._enrolment.page(request)
+        if page is None:
             raise NotFound("There is no such account.")
-        return EnrolmentKeys(keys)
+        return EnrolmentKeys(page.rows, page.before)
 
     async def revoke(self, request: RevokeEnrolmentKey) -> Done:
         """Ends an enrolment key at once. Raises NotFound."""

@@ -45,11 +45,11 @@ class KeyAnswers:
         return KeyCreated(id=key.id, api_key=api_key)
 
     async def list(self, request: ListKeys) -> Keys:
-        """The account's API keys. Raises NotFound for an unknown account."""
-        keys = await self._keys.list(request.account)
-        if keys is None:
+        """A page of the account's API keys, or one. Raises NotFound for an unknown account."""
+        page = await self._keys.page(request)
+        if page is None:
             raise NotFound("There is no such account.")
-        return Keys(keys)
+        return Keys(page.rows, page.before)
 
     async def rotate(self, request: RotateKey) -> KeyCreated:
         """A new secret for a living key. Raises Invalid, NotFound."""

@@ -1,4 +1,6 @@
-"""Accounts, and the phones' tokens that end with a phone's removal."""
+"""Accounts and their settings."""
+
+import msgspec
 
 from services.auth.keys import quiet_ends
 from services.auth.store.changes import changing
@@ -77,19 +79,9 @@ class Accounts:
             )
             if changed is None:
                 return None
-            return await change.done(
-                "account.set",
-                str(wish.account),
-                wish.account,
-                status=wish.status,
-                time_zone=wish.time_zone,
-                region=wish.region,
-                max_parts=wish.max_parts,
-                rate_per_minute=wish.rate_per_minute,
-                daily_sends=wish.daily_sends,
-                quiet=wish.quiet,
-                quiet_urgent=wish.quiet_urgent,
-            )
+            detail = msgspec.structs.asdict(wish)
+            del detail["account"], detail["actor"]
+            return await change.done("account.set", str(wish.account), wish.account, **detail)
 
 
 _SHOWN = """id, name, status, time_zone, extract(epoch from created_at)::float8 as created_at,

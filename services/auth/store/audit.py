@@ -1,6 +1,6 @@
 """The audit log as it is read, and what is written behind: refusals, and when credentials were used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -59,6 +59,19 @@ class Audit:
         if len(entries) > limit:
             return entries[:limit], entries[limit - 1].id
         return entries, rows[0]["oldest"] if rows[0]["more"] else None
+
+    async def names(self, account: int, ids: Collection[str]) -> dict[str, str]:
+        """What the account's users, keys and clients of these ids are called, by id."""
+        rows = await self._pool.fetch(
+            """
+            select id, login as name from users where account_id = $1 and id = any($2)
+            union all select id, name from api_keys where account_id = $1 and id = any($2)
+            union all select id, name from clients where account_id = $1 and id = any($2)
+            """,
+            account,
+            ids,
+        )
+        return {row["id"]: row["name"] for row in rows}
 
     async def list(self, account: int | None, limit: int, before: int | None) -> list[AuditEntry]:
         """The newest entries, of one account or of all."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.auth.store.changes import changing
+from services.auth.store.pages import TIMES, USES, Page, Pages
 from shared.contracts.rpc.audit import Actor
-from shared.contracts.rpc.clients import Client
+from shared.contracts.rpc.clients import Client, ListClients
 from shared.db.pool import Pool
 
 
@@ -49,22 +50,9 @@ class Clients:
                 return None
             return await change.done("client.create", client.id, account, name=client.name, scopes=list(client.scopes))
 
-    async def list(self, account: int) -> list[Client] | None:
-        """The account's clients, revoked ones too, in order of creation; None for an unknown account."""
-        rows = await self._pool.fetch(
-            """
-            select c.id as client_id, c.name, c.scopes, extract(epoch from c.created_at)::float8 as created_at,
-                extract(epoch from c.expires_at)::float8 as expires_at,
-                extract(epoch from c.revoked_at)::float8 as revoked_at,
-                extract(epoch from u.used_at)::float8 as last_used_at,
-                extract(epoch from c.old_until)::float8 as old_until, c.rate_per_minute
-            from accounts a left join clients c on c.account_id = a.id left join credential_uses u on u.id = c.id
-            where a.id = $1
-            order by c.created_at, c.id
-            """,
-            account,
-        )
-        return [Client(**row) for row in rows if row["client_id"] is not None] if rows else None
+    async def page(self, asked: ListClients) -> Page[Client] | None:
+        """A page of the account's clients, revoked ones too; None for an unknown account."""
+        return await _PAGES.read(self._pool, asked)
 
     async def rotate(self, account: int, client: str, digest: bytes, overlap_s: int, actor: Actor) -> int | None:
         """Replaces a living client's secret; returns the epoch, None for one that is unknown or has ended."""
@@ -112,3 +100,11 @@ class Clients:
                 expires_at,
             )
             return await change.done("token.revoke", jti, account, client=client) if ended else None
+
+
+_PAGES = Pages(
+    "clients",
+    Client,
+    f"c.id as client_id, c.name, c.scopes, c.rate_per_minute, {TIMES}, {USES}",
+    ended="revoked_at is not null or expires_at <= now()",
+)

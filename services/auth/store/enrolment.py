@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 from services.auth.store.changes import changing
+from services.auth.store.pages import TIMES, Page, Pages
 from shared.contracts.rpc.audit import Actor
-from shared.contracts.rpc.clients import EnrolmentKey
+from shared.contracts.rpc.clients import EnrolmentKey, ListEnrolmentKeys
 from shared.db.pool import Connection, Pool
 
 
@@ -72,22 +73,9 @@ class Enrolment:
             epoch = await change.done("enrolment.create", key.id, account, multi=multi, approve=key.approves)
         return Stored(expires_at, epoch)
 
-    async def list(self, account: int) -> list[EnrolmentKey] | None:
-        """The account's enrolment keys, revoked ones too, in order of creation; None for an unknown account."""
-        rows = await self._pool.fetch(
-            """
-            select k.id, not k.single_use as multi, k.single_use or k.approves as approve,
-                extract(epoch from k.created_at)::float8 as created_at,
-                extract(epoch from k.expires_at)::float8 as expires_at,
-                extract(epoch from k.revoked_at)::float8 as revoked_at, k.device_id as device,
-                (select count(*)::int from device_tokens t where t.enrolment_key_id = k.id) as devices
-            from accounts a left join enrolment_keys k on k.account_id = a.id
-            where a.id = $1
-            order by k.created_at, k.id
-            """,
-            account,
-        )
-        return [EnrolmentKey(**row) for row in rows if row["id"] is not None] if rows else None
+    async def page(self, asked: ListEnrolmentKeys) -> Page[EnrolmentKey] | None:
+        """A page of the account's enrolment keys, revoked ones too; None for an unknown account."""
+        return await _PAGES.read(self._pool, asked)
 
     async def revoke(self, account: int, key: str, actor: Actor) -> int | None:
         """Ends an enrolment key, even one that has ended already; returns the epoch, None for an unknown key."""
@@ -156,3 +144,13 @@ class Enrolment:
                 device,
             )
             return await change.done("device.revoke", device, account) if ended else None
+
+
+_PAGES = Pages(
+    "enrolment_keys",
+    EnrolmentKey,
+    f"""c.id, not c.single_use as multi, c.single_use or c.approves as approve, {TIMES}, c.device_id as device,
+        (select count(*)::int from device_tokens where enrolment_key_id = c.id) as devices""",
+    # A spent key is its phone's, however old.
+    ended="revoked_at is not null or (device_id is null and expires_at <= now())",
+)

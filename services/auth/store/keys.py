@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.auth.store.changes import changing
+from services.auth.store.pages import TIMES, USES, Page, Pages
 from shared.contracts.rpc.audit import Actor
-from shared.contracts.rpc.auth import Key
+from shared.contracts.rpc.auth import Key, ListKeys
 from shared.db.pool import Connection, Pool
 
 
@@ -56,22 +57,9 @@ class Keys:
                 return None
             return await change.done("key.create", key.id, account, name=key.name, scopes=list(key.scopes))
 
-    async def list(self, account: int) -> list[Key] | None:
-        """The account's API keys, revoked ones too, in order of creation; None for an unknown account."""
-        rows = await self._pool.fetch(
-            """
-            select k.id, k.name, k.prefix, k.scopes, extract(epoch from k.created_at)::float8 as created_at,
-                extract(epoch from k.revoked_at)::float8 as revoked_at, k.rate_per_minute,
-                extract(epoch from k.expires_at)::float8 as expires_at,
-                extract(epoch from u.used_at)::float8 as last_used_at,
-                extract(epoch from k.old_until)::float8 as old_until
-            from accounts a left join api_keys k on k.account_id = a.id left join credential_uses u on u.id = k.id
-            where a.id = $1
-            order by k.created_at, k.id
-            """,
-            account,
-        )
-        return [Key(**row) for row in rows if row["id"] is not None] if rows else None
+    async def page(self, asked: ListKeys) -> Page[Key] | None:
+        """A page of the account's API keys, revoked ones too; None for an unknown account."""
+        return await _PAGES.read(self._pool, asked)
 
     async def rotate(
         self, account: int, key: str, digest: bytes, prefix: str, overlap_s: int, actor: Actor
@@ -106,3 +94,11 @@ class Keys:
                 key,
             )
             return await change.done("key.revoke", key, account) if ended else None
+
+
+_PAGES = Pages(
+    "api_keys",
+    Key,
+    f"c.id, c.name, c.prefix, c.scopes, c.rate_per_minute, {TIMES}, {USES}",
+    ended="revoked_at is not null or expires_at <= now()",
+)

@@ -1,15 +1,18 @@
 """Every page of the dashboard, area by area."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from litestar.types import ControllerRouterHandler
+
 from services.gateway.dashboard import overview
-from services.gateway.dashboard.account import audit, clients, enrolments, keys, people, profile, settings
+from services.gateway.dashboard.account import audit, enrolments, keys, people, profile, settings
 from services.gateway.dashboard.door import signin
 from services.gateway.dashboard.messages import export, inbox, listing, one, send
 from services.gateway.dashboard.phones import enrol, phones
 from services.gateway.dashboard.webhooks import deliveries, editing, endpoints, replays
 
-HANDLERS: Final = [
+HANDLERS: Final[Sequence[ControllerRouterHandler]] = [
     *signin.HANDLERS,
     *overview.HANDLERS,
     *send.HANDLERS,
@@ -24,7 +27,6 @@ HANDLERS: Final = [
     *deliveries.HANDLERS,
     *replays.HANDLERS,
     *keys.HANDLERS,
-    *clients.HANDLERS,
     *enrolments.HANDLERS,
     *people.HANDLERS,
     *profile.HANDLERS,

@@ -59,8 +59,9 @@ class AuditPage(msgspec.Struct, frozen=True, kw_only=True, tag="audit_page"):
     """Changes, the newest first. `before` asks for the next page; None: there is nothing older.
 
     Of those that a filter leaves out only so many are looked at for one page, so a page may be short, or empty, and
-    have others behind it.
+    have others behind it. `names` tells by id what the users, keys and clients on the page are called.
     """
 
     entries: list[AuditEntry]
     before: int | None
+    names: dict[str, str] = msgspec.field(default_factory=dict)

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from shared.contracts.rpc.audit import OPERATOR, Actor
+from shared.contracts.rpc.listing import Listing
 
 CredentialKind = Literal["api_key", "enrolment_key", "device_token", "client", "user"]
 
@@ -77,15 +78,14 @@ class AccountCreated(msgspec.Struct, frozen=True, kw_only=True, tag="account_cre
     enrolment_key: str
 
 
-class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_set.v1"):
-    """Change an account's settings: None leaves one as it is; 0 or an empty text takes a limit or the region away.
+class SetSettings(msgspec.Struct, frozen=True, kw_only=True, tag="auth.settings_set.v1"):
+    """Change what an account's own people may change of it.
 
-    A suspended account's requests are refused, and its waiting messages are held. In its quiet hours (such as
-    `22:00-07:00`, by its own time zone) nothing goes out, but for urgent messages where `quiet_urgent`.
+    None leaves a setting as it is; 0 or an empty text takes a limit or the region away. In quiet hours (such as
+    `22:00-07:00`, by the account's time zone) nothing goes out, but for urgent messages where `quiet_urgent`.
     """
 
     account: int
-    status: Literal["active", "suspended"] | None = None
     time_zone: str | None = None
     region: str | None = None
     max_parts: int | None = None
@@ -94,6 +94,12 @@ class SetAccount(msgspec.Struct, frozen=True, kw_only=True, tag="auth.account_se
     quiet: str | None = None
     quiet_urgent: bool | None = None
     actor: Actor = OPERATOR
+
+
+class SetAccount(SetSettings, frozen=True, kw_only=True, tag="auth.account_set.v1"):
+    """Change anything of an account: a suspended one's requests are refused, and its waiting messages are held."""
+
+    status: Literal["active", "suspended"] | None = None
 
 
 class ListAccounts(msgspec.Struct, frozen=True, tag="auth.account_list.v1"):
@@ -134,20 +140,6 @@ class AccountShown(msgspec.Struct, frozen=True, tag="account_shown"):
     account: Account
 
 
-class SetSettings(msgspec.Struct, frozen=True, kw_only=True, tag="auth.settings_set.v1"):
-    """What an account's own people may change of it, as in SetAccount: everything but whether it is suspended."""
-
-    account: int
-    time_zone: str | None = None
-    region: str | None = None
-    max_parts: int | None = None
-    rate_per_minute: int | None = None
-    daily_sends: int | None = None
-    quiet: str | None = None
-    quiet_urgent: bool | None = None
-    actor: Actor = OPERATOR
-
-
 class CreateKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_create.v1"):
     """A new API key. An empty list of scopes means every scope; no rate of its own, the account's.
 
@@ -169,10 +161,8 @@ class KeyCreated(msgspec.Struct, frozen=True, kw_only=True, tag="key_created"):
     api_key: str
 
 
-class ListKeys(msgspec.Struct, frozen=True, tag="auth.key_list.v1"):
-    """The API keys of an account."""
-
-    account: int
+class ListKeys(Listing, frozen=True, tag="auth.key_list.v1"):
+    """The API keys of an account, a page at a time or one alone. NotFound if there is no such account."""
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,9 +184,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keys(msgspec.Struct, frozen=True, tag="keys"):
-    """Keys in order of creation."""
+    """Keys, the newest first. `before` asks for the next page; None: there is nothing older."""
 
     keys: list[Key]
+    before: str | None = None
 
 
 class RevokeKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.key_revoke.v1"):

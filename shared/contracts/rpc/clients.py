@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from shared.contracts.rpc.audit import OPERATOR, Actor
+from shared.contracts.rpc.listing import Listing
 
 
 class CreateClient(msgspec.Struct, frozen=True, kw_only=True, tag="auth.client_create.v1"):
@@ -45,10 +46,11 @@ class RevokeClient(msgspec.Struct, frozen=True, kw_only=True, tag="auth.client_r
     actor: Actor = OPERATOR
 
 
-class ListClients(msgspec.Struct, frozen=True, tag="auth.client_list.v1"):
-    """The OAuth2 clients of an account."""
+class ListClients(Listing, frozen=True, tag="auth.client_list.v1"):
+    """The OAuth2 clients of an account, a page at a time or one alone; `id` and `before` are a client_id.
 
-    account: int
+    NotFound if there is no such account.
+    """
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +68,10 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Clients(msgspec.Struct, frozen=True, tag="clients"):
-    """Clients in order of creation."""
+    """Clients, the newest first. `before` asks for the next page; None: there is nothing older."""
 
     clients: list[Client]
+    before: str | None = None
 
 
 class CreateEnrolmentKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.enrolment_create.v1"):
@@ -100,10 +103,11 @@ class RevokeEnrolmentKey(msgspec.Struct, frozen=True, kw_only=True, tag="auth.en
     actor: Actor = OPERATOR
 
 
-class ListEnrolmentKeys(msgspec.Struct, frozen=True, tag="auth.enrolment_list.v1"):
-    """The enrolment keys of an account."""
+class ListEnrolmentKeys(Listing, frozen=True, tag="auth.enrolment_list.v1"):
+    """The enrolment keys of an account, a page at a time or one alone. NotFound if there is no such account.
 
-    account: int
+    One that a phone is bound to has not ended, however old it is.
+    """
 
 
 class EnrolmentKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,9 +124,10 @@ class EnrolmentKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EnrolmentKeys(msgspec.Struct, frozen=True, tag="enrolment_keys"):
-    """Enrolment keys in order of creation."""
+    """Enrolment keys, the newest first. `before` asks for the next page; None: there is nothing older."""
 
     keys: list[EnrolmentKey]
+    before: str | None = None
 
 
 class RotateSigning(msgspec.Struct, frozen=True, kw_only=True, tag="auth.signing_rotate.v1"):

@@ -6,7 +6,7 @@ import zoneinfo
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from services.gateway.dashboard.door.forms import Form
+from services.gateway.dashboard.door.forms import Form, is_count
 from shared.contracts.rpc.auth import Account
 
 MAX_LIMIT: Final = 1_000_000
@@ -86,9 +86,7 @@ def time_zones() -> list[str]:
 
 
 def _is_limit(text: str) -> bool:
-    return not text or (
-        text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and int(text) <= MAX_LIMIT
-    )
+    return not text or is_count(text, MAX_LIMIT)
 
 
 def _quiet(settings: Typed) -> str:

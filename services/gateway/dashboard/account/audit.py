@@ -14,8 +14,6 @@ from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.audit import AuditEntry, PageAudit
-from shared.contracts.rpc.auth import ListKeys
-from shared.contracts.rpc.clients import ListClients
 from shared.contracts.rpc.people import ListUsers, User
 from shared.errors import NotFound
 
@@ -70,22 +68,15 @@ async def show(
     """A page of it: `before` this entry, by one person (`who`), one kind of change (`verb`)."""
     asked = request.query_params
     account, who, verb = request.user.account, asked.get("who", ""), asked.get("verb", "")
-    found, users, keys, clients = await asyncio.gather(
+    found, users = await asyncio.gather(
         rpc.ask(
             registry.AUTH_AUDIT_PAGE,
             PageAudit(account=account, before=_before(asked.get("before", "")), who=who or None, verb=verb or None),
         ),
         rpc.ask(registry.AUTH_USER_LIST, ListUsers(account)),
-        rpc.ask(registry.AUTH_KEY_LIST, ListKeys(account)),
-        rpc.ask(registry.AUTH_CLIENT_LIST, ListClients(account)),
     )
     words, writing = pages.words(request), pages.writing(request)
-    names = {
-        str(account): words("audit.account"),
-        **{each.id: each.login for each in users.users},
-        **{each.id: each.name for each in keys.keys},
-        **{each.client_id: each.name for each in clients.clients},
-    }
+    names = found.names | {str(account): words("audit.account")}
     older = link("/audit", who=who, verb=verb, before=found.before) if found.before is not None else None
     return pages.show(
         request,

@@ -1,9 +1,9 @@
 """API keys and OAuth2 clients as the pages show them, and what somebody wishes of a new one. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
-from services.gateway.dashboard.door.forms import Form
+from services.gateway.dashboard.door.forms import Form, is_count
 from services.gateway.scopes import SCOPES
 from shared.contracts.rpc.auth import Key
 from shared.contracts.rpc.clients import Client, EnrolmentKey
@@ -15,9 +15,6 @@ LIVES_S: Final = {"never": None, "30": 30 * DAY_S, "90": 90 * DAY_S, "365": 365 
 
 OVERLAPS_S: Final = (0, 3600, DAY_S, 7 * DAY_S)
 """How long the secret before a rotation stays valid."""
-
-MAX_ENDED: Final = 50
-"""So many that have ended are shown."""
 
 MAX_RATE: Final = 1_000_000
 _SCOPE: Final = "scope."
@@ -56,14 +53,6 @@ class Wish(NamedTuple):
 
 FIRST: Final = Wish(scopes=("sms:send", "sms:read"))
 """What the form proposes."""
-
-
-class Shelf(NamedTuple):
-    """Those that work, the newest first, and the newest of those that have ended, without `left_out` older ones."""
-
-    living: list[Credential]
-    ended: list[Credential]
-    left_out: int
 
 
 def of_key(key: Key, now: float) -> Credential:
@@ -105,13 +94,6 @@ def state_of(credential: Key | Client | EnrolmentKey, now: float) -> State:
     return "expired" if credential.expires_at is not None and credential.expires_at <= now else "active"
 
 
-def shelf(credentials: Iterable[Credential]) -> Shelf:
-    """Given in order of creation."""
-    newest = list(credentials)[::-1]
-    ended = [each for each in newest if each.state != "active"]
-    return Shelf([each for each in newest if each.state == "active"], ended[:MAX_ENDED], len(ended[MAX_ENDED:]))
-
-
 def wished(form: Form) -> Wish:
     """What the form holds."""
     scopes = tuple(scope for scope in SCOPES if f"{_SCOPE}{scope}" in form)
@@ -124,9 +106,7 @@ def faults(wish: Wish) -> Mapping[str, str]:
         # To auth no scope at all would mean every scope.
         "scopes": "" if wish.scopes else "missing_scopes",
         "lives": "" if wish.lives in LIVES_S else "invalid_life",
-        "rate": ""
-        if not wish.rate or (wish.rate.isdecimal() and 1 <= int(wish.rate[:8]) <= MAX_RATE)
-        else "invalid_limit",
+        "rate": "" if not wish.rate or (is_count(wish.rate, MAX_RATE) and int(wish.rate)) else "invalid_limit",
     }
     return {field: code for field, code in wrong.items() if code}
 

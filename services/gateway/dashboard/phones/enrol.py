@@ -99,7 +99,7 @@ async def watch(
     if not _KEY_ID.fullmatch(key_id):
         raise NotFound
     account = request.user.account
-    keys = (await rpc.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account))).keys
+    keys = (await rpc.ask(registry.AUTH_ENROLMENT_LIST, ListEnrolmentKeys(account, id=key_id))).keys
     key = next((each for each in keys if each.id == key_id and not each.multi), None)
     if key is None:
         raise NotFound
