@@ -57,13 +57,15 @@ async def _user(rpc: "RpcClient", account: "Account", login: str | None) -> "Use
 
     users = (await rpc.ask(registry.AUTH_USER_LIST, ListUsers(account.id), RPC_S)).users
     if login is not None:
-        wanted, who = [each for each in users if each.login == login.strip().lower()], f"user {login!r}"
+        wanted = [each for each in users if each.login == login.strip().lower()]
     else:
-        wanted, who = [each for each in users if each.role == "owner" and not each.disabled], "owner who may sign in"
+        wanted = [each for each in users if each.role == "owner" and not each.disabled]
     if wanted:
         return wanted[0]
-    if users or login is not None:
-        raise NotFound(f"There is no {who} in this account.")
+    if login is not None:
+        raise NotFound(f"There is no user {login!r} in this account.")
+    if users:
+        raise NotFound("No owner of this account may sign in. Let one in again: smsfleet user enable LOGIN")
     # Logins are unique over all accounts.
     name = "owner@localhost" if account.name == FIRST_ACCOUNT else f"owner.{account.id}@localhost"
     return await rpc.ask(registry.AUTH_USER_CREATE, CreateUser(account=account.id, login=name, role="owner"), RPC_S)

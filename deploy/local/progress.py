@@ -162,19 +162,20 @@ def _what_now(started: Started, stays: bool) -> str:
         "",
         f"  Dashboard {started.dashboard_link or started.dashboard_url}",
         *(
-            ["            (signs you in once, within ten minutes; .venv/bin/smsfleet dashboard link makes another)"]
+            ["            (signs you in once, within ten minutes; for another: .venv/bin/smsfleet dashboard link)"]
             * link
         ),
-        f"  API       {url}  (described at {url}/docs)",
+        f"  API       {url}  (documented at {url}/docs)",
         f"  API key   {key}",
-        f"  Phones    {', '.join(started.phones) or 'none: SMSFLEET_PHONE=0'}",
+        f"  Phones    {', '.join(started.phones) or 'none (SMSFLEET_PHONE=0)'}",
         "",
         "  Send an SMS:",
         f"    curl '{url}/sendsms/' -d apikey={key} \\",
         "      --data-urlencode 'recipients=+15551234567' --data-urlencode 'message=Hello from SMSFleet'",
-        '  Read the replies (.venv/bin/smsfleet phone receive --from +15551234567 "hello" makes one arrive):',
+        "  Let a reply arrive, and read it:",
+        '    .venv/bin/smsfleet phone receive --from +15551234567 "hello"',
         f"    curl '{url}/getsms/?apikey={key}'",
         "",
-        "  Ctrl-C stops it." if stays else "  make down stops it, make status and make logs show what it does.",
+        "  To stop it: Ctrl-C." if stays else "  To stop it: make down. To see what it does: make status, make logs.",
     ]
     return "\n".join(lines)

@@ -16,6 +16,9 @@ from tests.support.system import System, running_system
 
 AXE = "4.11.0"
 WORDS = load()
+Keep = Callable[[Page, str], Awaitable[None]]
+"""Keeps a picture of a page under this name."""
+
 STEP_MS = 15_000
 """What a browser may wait for at most, in milliseconds."""
 
@@ -47,16 +50,26 @@ class Eyes:
         page.on("console", self._hear)
         return page
 
-    async def open(self, language: str = "en", *, login: str = "", **more: Any) -> Page:
+    async def open(self, language: str = "en", *, login: str = "", account: str = "default", **more: Any) -> Page:
         """A page on the overview, signed in by a link of its own."""
         page = await self.stranger(language, **more)
-        words = ("dashboard", "link", *(("--user", login) if login else ()))
+        words = ("dashboard", "link", "--account", account, *(("--user", login) if login else ()))
         await page.goto((await self._system.cli(*words))["link"])
         await page.locator("main form button").first.click()
         await page.wait_for_url("**/dashboard")
         return page
 
-    async def problems(self, page: Page) -> list[str]:
+    async def faults(self, page: Page, name: str) -> list[str]:
+        """What no page of the dashboard may have, each with the page's name."""
+        told = await self._unfit(page)
+        if await page.title() == "owned":
+            told.append("a text ran as a script")
+        reach, width = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        if reach > width:
+            told.append(f"{reach} of {width} pixels wide")
+        return [f"{name}: {each}" for each in told]
+
+    async def _unfit(self, page: Page) -> list[str]:
         """What axe-core finds serious or critical on the page."""
         await page.evaluate(self._axe)
         told: list[dict[str, Any]] = await page.evaluate("async () => (await axe.run(document)).violations")
@@ -106,7 +119,7 @@ async def eyes(system: System, axe: str) -> AsyncIterator[Eyes]:
 
 
 @pytest.fixture
-def shots() -> Callable[[Page, str], Awaitable[None]]:
+def shots() -> Keep:
     """Keeps a picture of a page, where SMSFLEET_TEST_SCREENSHOTS names a folder."""
     folder = os.environ.get("SMSFLEET_TEST_SCREENSHOTS")
 

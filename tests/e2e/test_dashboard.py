@@ -56,7 +56,7 @@ async def test_the_overview_tells_what_happens_now(system: System, ana: Browser)
 
     async def counted() -> bool:
         text = " ".join(Markup((await ana.get("/dashboard")).text).text.split())
-        found = re.search(r"([\d,]+) ?sent ?([\d,]+) this hour", text)
+        found = re.search(r"([\d,]+) ?sent ?([\d,]+) since ", text)
         day, hour = (int(each.replace(",", "")) for each in found.groups()) if found else (0, 0)
         return day > 0 and day >= hour
 
@@ -70,8 +70,9 @@ async def test_a_text_arrives_in_its_thread_and_is_answered(system: System, ana:
     assert "1 new" in Markup((await ana.get("/dashboard/inbox")).text).text
     page = await ana.get(_thread(number))
     assert "are you there?" in page.text
-    assert re.search(r'name="key" value="([0-9a-f]{32})"', page.text)
-    key = re.search(r'name="key" value="([0-9a-f]{32})"', page.text)[1]  # type: ignore[index]
+    found = re.search(r'name="key" value="([0-9a-f]{32})"', page.text)
+    assert found
+    key = found[1]
     for _ in range(2):
         answer = await ana.submit(page, "/dashboard/inbox/reply", **{"with": number}, text="yes, I am", key=key)
         assert answer.status == 303, answer
@@ -146,7 +147,7 @@ async def test_another_account_has_other_threads(system: System, ana: Browser) -
     async with signed_in(system, account="strangers") as stranger:
         assert (await stranger.get(_thread(number))).status == 404
         assert "not for strangers" not in (await stranger.get("/dashboard/inbox")).text
-        await _shown(stranger, "/dashboard", "No phone is connected yet")
+        await _shown(stranger, "/dashboard", "No phone yet")
 
 
 async def test_an_open_page_is_told_when_a_text_arrives(system: System, ana: Browser) -> None:
@@ -170,7 +171,20 @@ async def test_an_open_page_is_told_when_a_text_arrives(system: System, ana: Bro
 async def test_a_page_in_french_says_so(ana: Browser) -> None:
     page = await ana.get("/dashboard/inbox", Accept_Language="fr-FR,fr;q=0.9")
     assert '<html lang="fr">' in page.text
-    assert "Réception" in page.text
+    assert "Boîte de réception" in page.text
     chosen = await ana.get("/dashboard/language/en?next=/dashboard/inbox", Accept_Language="fr")
     assert (chosen.status, chosen.location) == (303, "/dashboard/inbox")
     assert '<html lang="en">' in (await ana.get("/dashboard/inbox", Accept_Language="fr")).text
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_each_page_has_a_title_of_its_own(system: System, language: str) -> None:
+    names = (
+        "", "/send", "/messages", "/inbox", "/phones", "/phones/enrol", "/webhooks", "/webhooks/new", "/keys",
+        "/keys/new", "/keys/clients", "/keys/clients/new", "/keys/enrolment", "/people", "/people/new", "/profile",
+        "/audit", "/settings",
+    )  # fmt: skip
+    async with signed_in(system) as browser:
+        pages = {name: (await browser.get(f"/dashboard{name}", Accept_Language=language)).text for name in names}
+    titles = {name: page.partition("<title>")[2].partition("</title>")[0] for name, page in pages.items()}
+    assert len(set(titles.values())) == len(names), titles

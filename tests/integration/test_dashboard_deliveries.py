@@ -66,8 +66,8 @@ async def test_a_delivery_is_seen_with_its_posts_and_sent_once_more(
         (delivery,) = {each for each in elements.values("a", "href") if re.fullmatch(f"{path}/deliveries/[0-9]+", each)}
         told = assert_harmless((await browser.get(delivery)).text).text
         assert '\\"//evil\\"' in told
-        assert not [each for each in ("Post 1", "500", "X-Said", "first byte") if each not in told]
-        assert "Post 1" in (await browser.get(f"{delivery}?attempt=1")).text
+        assert not [each for each in ("Attempt 1", "500", "X-Said", "first byte") if each not in told]
+        assert "Attempt 1" in (await browser.get(f"{delivery}?attempt=1")).text
         assert (await browser.get(f"{delivery}?attempt=99999999999999999999")).status == 200
         assert await questions(browser, delivery) == {LIST: 1.0, ATTEMPTS: 1.0}
         assert await questions(browser, f"{path}/deliveries") == {LIST: 1.0, DELIVERIES: 1.0}
@@ -90,7 +90,7 @@ async def test_a_delivery_is_seen_with_its_posts_and_sent_once_more(
         await until(delivered, "the delivery is delivered")
         fields = {"state:delivered": "on", "since": "2026-01-01T00:00", "until": ""}
         counted = await browser.submit(page, f"{path}/replays", **fields)
-        assert "1 event would be sent once more" in assert_harmless(counted.text).text
+        assert "1 event would be replayed" in assert_harmless(counted.text).text
         assert len(receiver.requests) == 2
         begun = await browser.submit(page, f"{path}/replays", **fields, step="begin")
         assert (begun.status, begun.location) == (303, f"{path}/replays?notice=webhooks.notice.replaying")
@@ -99,6 +99,14 @@ async def test_a_delivery_is_seen_with_its_posts_and_sent_once_more(
             return "1 of 1 delivered" in assert_harmless((await browser.get(f"{path}/replays")).text).text
 
         await until(replayed, "the replay is done")
+        again = await browser.submit(await browser.get(delivery), f"{delivery}/replay")
+        assert (again.status, again.location) == (303, f"{delivery}?notice=webhooks.notice.replaying")
+
+        async def thrice() -> bool:
+            return len(receiver.requests) == 4
+
+        await until(thrice, "its event was posted once more")
+        assert (await browser.submit(page, f"{path}/deliveries/{2**62}/replay")).status == 404
         assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
 
 
@@ -112,7 +120,8 @@ async def test_a_replay_is_refused_in_words_and_can_be_stopped(
         await events.publish(await events.text(account))
 
     async def there() -> bool:
-        return await home.pool.fetchval("select count(*) from deliveries where endpoint_id = $1", endpoint) == 3
+        count = await home.pool.fetchval("select count(*) from deliveries where endpoint_id = $1", endpoint)
+        return bool(count == 3)
 
     await until(there, "the deliveries are made")
     await home.pool.execute(
@@ -125,8 +134,8 @@ async def test_a_replay_is_refused_in_words_and_can_be_stopped(
     async with signed_in(home) as browser, signed_in(home, language="fr") as other:
         page, autre = await browser.get(path), await other.get(path)
         for fields, sentence in (
-            ({"since": "x", "state:expired": "on"}, "Type a date and a time."),
-            ({}, "Choose at least one."),
+            ({"since": "x", "state:expired": "on"}, "That is not a valid date and time."),
+            ({}, "Choose at least one kind of event."),
         ):
             refused = await browser.submit(page, path, **fields)
             assert (refused.status, sentence in refused.text) == (400, True)
@@ -138,9 +147,9 @@ async def test_a_replay_is_refused_in_words_and_can_be_stopped(
         stops = [each for each in Elements(running.text).values("form", "action") if each.endswith("/cancel")]
         assert (twice.status, len(stops)) == (409, 1)
         stopped = await browser.submit(running, stops[0])
-        assert (stopped.status, "is stopped" in (await browser.get(stopped.location)).text) == (303, True)
+        assert (stopped.status, "was stopped" in (await browser.get(stopped.location)).text) == (303, True)
         again = await browser.submit(running, stops[0])
-        assert (again.status, "over already" in again.text) == (409, True)
+        assert (again.status, "already over" in again.text) == (409, True)
         assert (await browser.submit(running, f"{path}/rp_0000000000000000/cancel")).status == 404
 
 
@@ -157,5 +166,5 @@ async def test_pages_of_deliveries_lead_on(home: World, events: Events) -> None:
             path = next((at["href"] for _, at in elements.found if at.get("rel") == "next"), None)
         assert (len(seen), len(set(seen))) == (120, 120)
         assert seen == sorted(seen, key=int, reverse=True)
-        assert "No such delivery" in (await browser.get(f"{HOOKS}/{endpoint}/deliveries?state=exhausted")).text
+        assert "No deliveries to show" in (await browser.get(f"{HOOKS}/{endpoint}/deliveries?state=exhausted")).text
         assert (await browser.get(f"{HOOKS}/{endpoint}/deliveries?state=nonsense&before=-1")).status == 200

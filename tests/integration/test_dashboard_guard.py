@@ -2,21 +2,19 @@
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 from litestar import Litestar
 from nats.aio.client import Client
 
-from services.gateway import app as gateway_app
 from services.gateway.dashboard.door.headers import HEADERS
-from services.gateway.measured import Measured
-from services.gateway.scopes import OPT, PUBLIC
+from services.gateway.scopes import PUBLIC
 from shared.runtime.settings import ServiceSettings
 from tests.support.browser import Page, browsing
 from tests.support.dashboards import Dashboard, running_dashboard
+from tests.support.whole import HOME, noted, templates
 
-HOME, SIGN_IN = "/dashboard", "/dashboard/sign-in"
+SIGN_IN = f"{HOME}/sign-in"
 OTHER_SITE = "http://evil.example"
 MORE_TRIES: list[tuple[dict[str, str], dict[str, str]]] = [
     ({"csrf": ""}, {}),
@@ -32,15 +30,7 @@ MORE_TRIES: list[tuple[dict[str, str], dict[str, str]]] = [
 @pytest.fixture
 def apps(monkeypatch: pytest.MonkeyPatch) -> list[Litestar]:
     """The Litestar apps of the gateways that the test runs."""
-    made: list[Litestar] = []
-
-    class Noting(Measured):
-        def __init__(self, app: Litestar, *more: Any) -> None:
-            made.append(app)
-            super().__init__(app, *more)
-
-    monkeypatch.setattr(gateway_app, "Measured", Noting)
-    return made
+    return noted(monkeypatch)
 
 
 @pytest.fixture
@@ -51,11 +41,8 @@ async def dashboard(apps: list[Litestar], settings: ServiceSettings, nats_client
 
 def routes(app: Litestar, method: str) -> Iterator[tuple[str, str]]:
     """Each path of the dashboard with this method, its parameters filled in, and what it needs."""
-    for route in app.routes:
-        if route.path == HOME or route.path.startswith(f"{HOME}/"):
-            for handler in getattr(route, "route_handlers", []):
-                if method in handler.http_methods:
-                    yield re.sub(r"\{[^}]*\}", "1", route.path), handler.opt[OPT]
+    for template, need in templates(app, method):
+        yield re.sub(r"\{[^}]*\}", "1", template), need
 
 
 def assert_guarded(page: Page) -> None:
@@ -108,6 +95,16 @@ async def test_what_is_no_form_is_answered_with_a_page(dashboard: Dashboard) -> 
             refused = await browser.post(SIGN_IN, body, **headers)
             assert (refused.status, "<h1>" in refused.text) == (status, True), (body[:100], headers)
             assert_guarded(refused)
+
+
+async def test_other_methods_are_refused_with_a_page(dashboard: Dashboard) -> None:
+    async with browsing(dashboard.url) as stranger, dashboard.signed_in() as browser:
+        for visitor in (stranger, browser):
+            for method in ("OPTIONS", "HEAD", "PUT", "DELETE"):
+                for path in (HOME, SIGN_IN, "/dashboard/keys", "/dashboard/link/1"):
+                    refused = await visitor.ask(method, path)
+                    assert refused.status == 405, (method, path)
+                    assert_guarded(refused)
 
 
 async def test_strangers_get_no_page_and_every_answer_is_guarded(dashboard: Dashboard, apps: list[Litestar]) -> None:

@@ -63,9 +63,9 @@ async def test_somebody_is_invited_and_comes_in_by_the_link_once(dashboard: Dash
         assert (await dashboard.ask.ask(registry.AUTH_USER_CHECK, asked, 20)).id == bob.id
 
         taken = await browser.submit(form, PEOPLE, login=login, role="viewer")
-        assert (taken.status, "has this login already" in taken.text) == (409, True)
+        assert (taken.status, "This login is taken" in taken.text) == (409, True)
         wrong = await browser.submit(form, PEOPLE, login="bob", role="viewer")
-        assert (wrong.status, "looks like a mail address" in wrong.text) == (400, True)
+        assert (wrong.status, "looks like an email address" in wrong.text) == (400, True)
         assert (await browser.submit(form, PEOPLE, login="x@example.org", role="god")).status == 400
 
 
@@ -111,10 +111,10 @@ async def test_ones_own_password_needs_the_present_one_and_puts_other_browsers_o
             (
                 {"present": "wrong", "password": OTHER_PASSWORD, "again": OTHER_PASSWORD},
                 403,
-                "not your present password",
+                "not your current password",
             ),
-            ({"present": PASSWORD, "password": OTHER_PASSWORD, "again": "another"}, 400, "are not the same"),
-            ({"present": PASSWORD, "password": "short", "again": "short"}, 400, "Take another one"),
+            ({"present": PASSWORD, "password": OTHER_PASSWORD, "again": "another"}, 400, "do not match"),
+            ({"present": PASSWORD, "password": "short", "again": "short"}, 400, "Choose another one"),
         ):
             refused = await here.submit(page, f"{PROFILE}/password", **fields)
             assert (refused.status, told in refused.text) == (status, True), fields
@@ -136,7 +136,7 @@ async def test_an_owner_sets_anothers_password(dashboard: Dashboard, login: str)
     async with dashboard.signed_in() as browser:
         page = await browser.get(f"{PEOPLE}/{bob.id}")
         short = await browser.submit(page, f"{PEOPLE}/{bob.id}/password", password="short")
-        assert (short.status, "Take another one" in short.text) == (400, True)
+        assert (short.status, "Choose another one" in short.text) == (400, True)
         set_ = await browser.submit(page, f"{PEOPLE}/{bob.id}/password", password=OTHER_PASSWORD)
         assert set_.location == f"{PEOPLE}/{bob.id}?notice=people.notice.password"
         async with browsing(dashboard.url) as guest:

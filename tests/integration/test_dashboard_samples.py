@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from shared.model.ids import new_device_id
-from tests.integration.test_gateway_http import add_device, add_text
 from tests.support import http
 from tests.support.dashboards import Dashboard, dashboard_of
+from tests.support.rows import add_device, add_text
 from tests.support.samples import TEXT, lines_of, made, printed
 from tests.support.servers import Servers
 from tests.support.smsgate_world import World, world

@@ -66,7 +66,7 @@ async def test_a_double_click_sends_once_and_the_page_follows_it(here: World) ->
         guid = first.location.split("/")[-1].partition("?")[0]
         await here.becomes(guid, "queued")
         page = await followed(browser, first)
-        assert "The message is accepted." in page.text
+        assert "The message was accepted." in page.text
         (row,) = await stored(here, 1)
         assert (row["text"], row["origin"], row["recipient"]) == ("one\ntwo", "dashboard", "+33612345678")
         assert row["submitter"] == await here.pool.fetchval(
@@ -90,7 +90,7 @@ async def test_checking_shows_what_would_go_and_sends_nothing(here: World) -> No
         assert check.status == 200, check.text[:3000]
         shown.assert_harmless()
         assert "img" not in {tag for tag, attributes in shown.elements if "onerror" in attributes}
-        for words in ("2 recipients", "1 stood there twice", "6 parts", "(3 × 2 recipients)", "Unicode", "SIM 2",
+        for words in ("2 recipients", "1 duplicate", "6 parts", "(3 × 2 recipients)", "Unicode", "SIM 2",
                       "The clocks go forward", "03:30:00 CEST", "Urgent", "1 h"):  # fmt: skip
             assert words in shown.text, words
         assert (
@@ -111,15 +111,15 @@ async def test_checking_shows_what_would_go_and_sends_nothing(here: World) -> No
 
 
 FAULTS = {
-    "nobody": ({"to": " , "}, "to", "Who gets it?", "À qui l’envoyer"),
-    "no number": ({"to": "+33612345678, <b>x"}, "to", "<b>x\u2069 is no phone number", "n’est pas un numéro"),
-    "no text": ({"text": ""}, "text", "Type a text.", "Saisissez un texte."),
+    "nobody": ({"to": " , "}, "to", "at least one phone number", "au moins un numéro"),
+    "no number": ({"to": "+33612345678, <b>x"}, "to", "<b>x\u2069 is not a phone number", "n’est pas un numéro"),
+    "no text": ({"text": ""}, "text", "Enter a text.", "Saisissez un texte."),
     "too long": ({"text": "x" * 20_001}, "text", "longer than 20,000", "dépasse 20\u202f000"),
     "not storable": ({"text": "a\0b"}, "text", "no phone can send", "aucun téléphone ne peut envoyer"),
-    "no time": ({"at": "tomorrow"}, "at", "no date and time", "pas une date"),
-    "past": ({"at": "2020-01-01T10:00"}, "at", "That time is past", "Cette heure est passée"),
+    "no time": ({"at": "tomorrow"}, "at", "not a valid date", "n’est pas valable"),
+    "past": ({"at": "2020-01-01T10:00"}, "at", "That time has passed", "Cette heure est passée"),
     "too far": ({"at": "2099-01-01T10:00"}, "at", "at most a year", "un an à l’avance"),
-    "no such phone": ({"by": "p" * 21}, "by", "not there any more", "plus là"),
+    "no such phone": ({"by": "p" * 21}, "by", "has been removed", "a été retiré"),
 }
 
 
@@ -150,16 +150,14 @@ async def test_the_accounts_limits_hold_here_too(here: World) -> None:
 
         async def refused() -> bool:
             page = await send(browser, to="+33612345678", text="x" * 161)
-            return page.status == 400 and "Parts allowed in your account: 1." in page.text
+            return page.status == 400 and "Parts allowed per message: 1." in page.text
 
         await until(refused, "the limit is known")
         shape = await browser.submit(await browser.get(SEND), f"{SEND}/shape", text="x" * 161)
-        assert (
-            shape.text == '{"text-shape":"2 parts · 161 characters · GSM alphabet. Parts allowed in your account: 1."}'
-        )
+        assert shape.text == '{"text-shape":"2 parts · 161 characters · GSM alphabet. Parts allowed per message: 1."}'
         assert (await send(browser, to="+33612345678", text="first")).status == 303
         second = await send(browser, to="+33612345678", text="second")
-        assert (second.status, "as many messages today" in second.text) == (429, True)
+        assert (second.status, "limit of messages for today" in second.text) == (429, True)
 
 
 async def test_a_changed_form_that_was_sent_needs_a_second_press(here: World) -> None:
@@ -169,7 +167,7 @@ async def test_a_changed_form_that_was_sent_needs_a_second_press(here: World) ->
         typed = fields(form) | {"to": "+33612345678", "text": "first", "step": "send"}
         assert (await browser.submit(form, SEND, **typed)).status == 303
         changed = await browser.submit(form, SEND, **(typed | {"text": "second"}))
-        assert (changed.status, "has sent a message before" in changed.text) == (409, True)
+        assert (changed.status, "has already sent a message" in changed.text) == (409, True)
         assert (await browser.submit(changed, SEND, **(typed | {"text": "second"} | fields(changed)))).status == 303
         assert [row["text"] for row in await stored(here, 2)] == ["first", "second"]
 
@@ -183,7 +181,7 @@ async def test_who_may_not_send_and_who_has_no_phone(here: World) -> None:
             assert (await viewer.submit(page, path, to="+33612345678", text="x", step="send")).status == 403
     async with visiting(here) as owner:
         page = await owner.get(f"{SEND}?to=%2B33612345678&text=hi")
-        assert "No phone is connected yet" in page.text
+        assert "No phone yet" in page.text
         assert "/dashboard/phones" in Markup(page.text).values("a", "href")
         await here.caller()
         filled = await owner.get(f"{SEND}?to=%2B33612345678&text=%3Cb%3Ehi")

@@ -12,6 +12,7 @@ from shared.contracts.rpc.people import SetPassword, SetUser, SignOutUser
 from shared.runtime.settings import ServiceSettings
 from tests.support.browser import Browser, Page, browsing
 from tests.support.dashboards import OWNER, PASSWORD, Dashboard, running_dashboard
+from tests.support.questions import Named, question
 from tests.support.waiting import until
 
 HOME, SIGN_IN = "/dashboard", "/dashboard/sign-in"
@@ -44,8 +45,9 @@ async def out_soon(browser: Browser) -> None:
 
 def token_of(page: Page) -> str:
     """The session that the answer gave."""
-    (found,) = re.findall(r"smsfleet_session=([0-9a-f]{64})", " ".join(page.set_cookies))
-    return found
+    found: list[str] = re.findall(r"smsfleet_session=([0-9a-f]{64})", " ".join(page.set_cookies))
+    assert len(found) == 1
+    return found[0]
 
 
 async def test_a_person_signs_in_sees_pages_and_signs_out(dashboard: Dashboard, browser: Browser) -> None:
@@ -79,14 +81,14 @@ async def test_who_is_wrong_is_told_one_sentence_and_slowed_down(dashboard: Dash
         assert page.status == 401
         told.update(re.findall(r'role="alert">([^<]*)<', page.text))
         assert "smsfleet_session" not in " ".join(page.set_cookies)
-    assert told == {"The login or the password is not right."}
+    assert told == {"The login or the password is wrong."}
     hostile = '"><script>alert(1)</script>'
     page = await browser.sign_in(hostile, "x")
     assert "<script>alert" not in page.text
     statuses = [(await browser.sign_in(OWNER, f"wrong {n}")).status for n in range(6)]
     assert statuses == [401] * 4 + [429] * 2
     slowed = await browser.sign_in(OWNER, PASSWORD)
-    assert (slowed.status, "too many tries" in slowed.text) == (429, True)
+    assert (slowed.status, "Too many attempts" in slowed.text) == (429, True)
 
 
 async def test_an_address_that_guesses_is_held(settings: ServiceSettings, nats_client: Client) -> None:
@@ -133,7 +135,7 @@ async def test_a_link_is_spent_by_its_button_only(dashboard: Dashboard, browser:
         for link in (path, f"/dashboard/link/{'0' * 64}", "/dashboard/link/x", "/dashboard/link/%C3%A9"):
             refused = await other.submit(await other.get(link), link)
             assert refused.status == 403, link
-            assert "not valid any more" in refused.text
+            assert "no longer valid" in refused.text
         assert not await is_in(other)
 
 
@@ -155,15 +157,15 @@ async def test_people_go_on_to_where_they_were(dashboard: Dashboard, browser: Br
 
 async def test_a_user_is_out_at_once_wherever_auth_says_so(dashboard: Dashboard) -> None:
     user = await dashboard.new_user("bob@example.org", role="member")
-    known = {"account": dashboard.account, "id": user.id}
-    for contract, request in (
-        (registry.AUTH_USER_SIGN_OUT, SignOutUser(**known)),
-        (registry.AUTH_USER_SET_PASSWORD, SetPassword(**known, password=PASSWORD)),
-        (registry.AUTH_USER_SET, SetUser(**known, disabled=True)),
+    known: Named = {"account": dashboard.account, "id": user.id}
+    for put in (
+        question(registry.AUTH_USER_SIGN_OUT, SignOutUser(**known), 20),
+        question(registry.AUTH_USER_SET_PASSWORD, SetPassword(**known, password=PASSWORD), 20),
+        question(registry.AUTH_USER_SET, SetUser(**known, disabled=True), 20),
     ):
         async with dashboard.signed_in(user.login) as one, dashboard.signed_in(user.login) as other:
             assert await is_in(one)
-            await dashboard.ask.ask(contract, request, 20)  # type: ignore[type-var]
+            await put(dashboard.ask)
             await out_soon(one)
             await out_soon(other)
 

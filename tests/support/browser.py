@@ -71,6 +71,10 @@ class Browser:
         """Sends a form as it stands."""
         return await self._ask("POST", path, fields, {"Origin": self.origin} | headers)
 
+    async def ask(self, method: str, path: str) -> Page:
+        """Sends what no page makes a browser send."""
+        return await self._ask(method, path, None, {})
+
     async def submit(self, page: Page, path: str, **fields: str) -> Page:
         """Sends a form of this page."""
         return await self.post(path, {"csrf": page.csrf, **fields})

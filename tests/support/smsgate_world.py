@@ -87,9 +87,13 @@ class World:
             await self.budget(phone.device, per_minute=0, per_hour=0, per_day=0)
         return phone
 
-    async def budget(self, device: str, **limits: int) -> None:
+    async def budget(
+        self, device: str, *, per_minute: int | None = None, per_hour: int | None = None, per_day: int | None = None
+    ) -> None:
         """Says what a phone's SIMs may send."""
-        wish = SetBudget(account=self.account.account, device=device, **limits)  # type: ignore[arg-type]
+        wish = SetBudget(
+            account=self.account.account, device=device, per_minute=per_minute, per_hour=per_hour, per_day=per_day
+        )
         await self.ask.ask(registry.DISPATCHER_BUDGET_SET, wish)
 
     async def pause(self, device: str, shortest_ms: int, longest_ms: int, slot: int | None = None) -> None:
@@ -158,8 +162,8 @@ def device_of(phone: Handset) -> str:
 
 
 @contextlib.asynccontextmanager
-async def world(servers: Servers, **changes: Any) -> AsyncIterator[World]:
-    """A running installation with a database of its own; `changes` are settings of the gateway."""
+async def ground(servers: Servers) -> AsyncIterator[tuple[ServiceSettings, Client]]:
+    """What an installation stands on, a database of its own and empty streams: its settings, a client for questions."""
     name = f"world_{os.urandom(6).hex()}"
     url = urlunsplit(urlsplit(servers.database_url)._replace(path=f"/{name}"))
     await _execute(servers.database_url, f"create database {name} template {TEMPLATE}")
@@ -174,21 +178,33 @@ async def world(servers: Servers, **changes: Any) -> AsyncIterator[World]:
     await provision(client)
     for stream in STREAMS:
         await client.jetstream().purge_stream(stream.name)
-    told = msgspec.structs.asdict(settings)
-    gateway = GatewaySettings(**(told | {"port": free_port(), "guesses_per_minute": 0} | changes))
     try:
+        yield settings, client
+    finally:
+        await client.close()
+        await _execute(servers.database_url, f"drop database {name} with (force)")
+
+
+def gateway_settings(settings: ServiceSettings, **changes: Any) -> GatewaySettings:
+    """Those of a gateway on a free port that lets anybody guess as often as they like."""
+    told = msgspec.structs.asdict(settings)
+    return GatewaySettings(**(told | {"port": free_port(), "guesses_per_minute": 0} | changes))
+
+
+@contextlib.asynccontextmanager
+async def world(servers: Servers, **changes: Any) -> AsyncIterator[World]:
+    """A running installation with a database of its own; `changes` are settings of the gateway."""
+    async with ground(servers) as (settings, client):
+        gateway = gateway_settings(settings, **changes)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(gateway_app, "TELL_S", 0.2)
             async with (
                 connected_pool(settings, "test") as pool,
                 running_auth(settings),
-                dispatcher_app.open_service(DispatcherSettings(**told)),
+                dispatcher_app.open_service(DispatcherSettings(**msgspec.structs.asdict(settings))),
                 gateway_app.open_service(gateway),
             ):
                 yield World(gateway, client, pool)
-    finally:
-        await client.close()
-        await _execute(servers.database_url, f"drop database {name} with (force)")
 
 
 async def _execute(url: str, statement: str) -> None:

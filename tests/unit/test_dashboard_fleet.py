@@ -9,7 +9,7 @@ from services.gateway.dashboard.frame.qr import qr
 from services.gateway.dashboard.phones.enrol import Reach
 from services.gateway.dashboard.phones.fleet import fleet
 from services.gateway.dashboard.webhooks.health import health
-from services.gateway.dashboard.webhooks.wishes import TYPES, example_types, typed, wish
+from services.gateway.dashboard.webhooks.wishes import TYPES, example_types, groups, typed, wish
 from services.webhooks.examples import EXAMPLES
 from services.webhooks.formats import ALL_TYPES, NEVER_MADE
 from shared.contracts.phone import Sim
@@ -125,6 +125,14 @@ def test_the_form_of_a_webhook_asks_for_what_it_is() -> None:
     asked = wish(typed(kept), "v2", is_new=False)
     assert asked.faults == {}
     assert asked.values == {"url": kept.url, "description": "", "filter": kept.filter, "max_window": 7}
+
+
+def test_types_that_never_happen_are_offered_to_whoever_has_chosen_them() -> None:
+    chosen = msgspec.structs.replace(ENDPOINT, filter=Filter(types=["sms.received", *NEVER_MADE]))
+    assert groups(chosen) == {**TYPES, "other": tuple(NEVER_MADE)}
+    offered = {f"type:{type}" for group in groups(chosen).values() for type in group}
+    assert {name for name in typed(chosen) if name.startswith("type:")} <= offered
+    assert groups(ENDPOINT) == groups(None) == TYPES
 
 
 def test_what_is_typed_is_asked_for() -> None:

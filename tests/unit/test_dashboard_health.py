@@ -17,7 +17,8 @@ WRITTEN: Final = re.compile(r'error(?:, detail)? ?= ?"([a-z_]+)"')
     ("told", "kind", "detail"),
     [
         ("status: It answered HTTP 500.", "status", "It answered HTTP 500."),
-        ("bad_response: a: b", "bad_response", "a: b"),
+        ("tls: a: b", "tls", "a: b"),
+        ("dns: Its name cannot be looked up.", "dns", ""),
         ("gone", "gone", ""),
         ("It cannot be reached: refused.", "", "It cannot be reached: refused."),
         ("Refused", "", "Refused"),

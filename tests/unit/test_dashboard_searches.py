@@ -4,6 +4,7 @@ import pytest
 
 from services.gateway.dashboard.messages.searches import Search, place, search_of, wanted
 from services.gateway.dashboard.store.filters import Filter, Number
+from shared.model.ids import MessageId
 
 GUID = "0a" * 20
 
@@ -12,7 +13,7 @@ GUID = "0a" * 20
     ("typed", "meant"),
     [
         ("", Filter()),
-        (GUID.upper(), Filter(message=bytes.fromhex(GUID))),  # type: ignore[arg-type]
+        (GUID.upper(), Filter(message=MessageId(bytes.fromhex(GUID)))),
         ("06 12 34 56 78", Filter(number=Number("+33612345678", "0612345678"))),
         ("+33 612", Filter(number=Number(None, "33612"))),
         ("4711", Filter(number=Number("4711", "4711"))),

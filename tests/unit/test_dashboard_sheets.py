@@ -21,14 +21,16 @@ def test_what_is_written_is_read_back(rows: list[list[str]]) -> None:
 @given(CELLS)
 def test_no_cell_begins_like_a_formula(text: str) -> None:
     made = harmless(text)
-    assert not made.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not made.lstrip().startswith(tuple("=+-@＝＋－＠"))
+    assert not made.startswith(tuple("\t\r\n"))
     assert made in (text, f"'{text}")
 
 
 @pytest.mark.parametrize(
     ("text", "made"),
-    [("=1", "'=1"), ("+336", "'+336"), ("-", "'-"), ("@x", "'@x"), ("\tx", "'\tx"), ("\rx", "'\rx"), (" =1", " =1"),
-     ("'=1", "'=1"), ("", ""), (None, ""), ("a=1", "a=1")],
+    [("=1", "'=1"), ("+336", "'+336"), ("-", "'-"), ("@x", "'@x"), ("\tx", "'\tx"), ("\rx", "'\rx"), ("\nx", "'\nx"),
+     (" =1", "' =1"), ("\u3000@x", "'\u3000@x"), ("＝1", "'＝1"), ("＋1", "'＋1"), ("－1", "'－1"), ("＠x", "'＠x"),
+     ("'=1", "'=1"), ("", ""), (None, ""), (" ", " "), ("a=1", "a=1")],
 )  # fmt: skip
 def test_what_is_put_behind_an_apostrophe(text: str | None, made: str) -> None:
     assert harmless(text) == made

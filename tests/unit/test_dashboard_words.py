@@ -42,7 +42,8 @@ def test_french_is_written_as_french_is() -> None:
     for key in WORDS["fr"]:
         text = WORDS["fr"].text(key)
         assert "'" not in text, f"{key}: the apostrophe is ’"
-        assert not re.search(r"(?<![\u00a0\u202f ])[;!?](\s|$)", text), f"{key}: a space stands before ; ! ?"
+        signs = re.findall(r"(.)[;!?»](?=\s|$)|([ \u00a0]):|«(.)", text)
+        assert {mark for found in signs for mark in found if mark} <= {"\u202f"}, f"{key}: a narrow space stands there"
 
 
 def test_each_text_is_shown_somewhere() -> None:

@@ -13,21 +13,21 @@ import structlog
 from litestar import Request, Response, Router, get
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.handlers import BaseRouteHandler
 from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
 from services.gateway.admission import Admission
-from services.gateway.dashboard.door.forms import form_of, posted
+from services.gateway.dashboard.door.forms import Unsent, form_of, keep, posted, unsent
 from services.gateway.dashboard.door.headers import guarded
-from services.gateway.dashboard.door.signin import Door, safe_next
+from services.gateway.dashboard.door.signin import MAX_NEXT_CHARS, Door, safe_next
 from services.gateway.dashboard.door.visitors import Visitors
 from services.gateway.dashboard.frame.assets import Assets, static
 from services.gateway.dashboard.frame.languages import COOKIE, LANGUAGES
 from services.gateway.dashboard.frame.live import Live, live
-from services.gateway.dashboard.frame.pages import PREFIX, Pages, visitor_of
+from services.gateway.dashboard.frame.pages import PREFIX, Pages, link, visitor_of
 from services.gateway.dashboard.messages.export import Exports
 from services.gateway.dashboard.phones.enrol import Reach
 from services.gateway.dashboard.store.messages import Messages
@@ -44,7 +44,15 @@ log = structlog.get_logger()
 SIGN_IN: Final = f"{PREFIX}/sign-in"
 LANGUAGE_LIVES_S: Final = 365 * 86_400
 
+
+class NotSignedIn(SmsFleetError):
+    """Nobody is signed in."""
+
+    code = "not_signed_in"
+
+
 _STATUSES: Final[dict[type[SmsFleetError], int]] = {
+    NotSignedIn: 401,
     Forbidden: 403,
     NotFound: 404,
     RequestTimeout: 408,
@@ -54,12 +62,6 @@ _STATUSES: Final[dict[type[SmsFleetError], int]] = {
     RateLimited: 429,
     Unavailable: 503,
 }
-
-
-class NotSignedIn(SmsFleetError):
-    """Nobody is signed in."""
-
-    code = "not_signed_in"
 
 
 class Desk(NamedTuple):
@@ -104,7 +106,8 @@ class Dashboard:
 
     def error(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         """The page of an error; the sign-in page for whoever must sign in first."""
-        if isinstance(error, NotSignedIn):
+        lost = unsent(request)
+        if isinstance(error, NotSignedIn) and (lost is None or _is_script(request)):
             return guarded(_to_sign_in(request))
         status = _status(error)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Unavailable | HTTPException):
@@ -112,21 +115,42 @@ class Dashboard:
             log.error("page failed", path=request.scope["path_template"], exc_info=error)
         code = error.code if isinstance(error, SmsFleetError) else ""
         headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, RateLimited | Unavailable) else {}
+        again, is_whole = _again(lost) if lost else (PREFIX, True)
+        if isinstance(error, NotSignedIn):
+            again = f"{SIGN_IN}?next={quote(again)}"
         shown = self._desk.pages.show(
-            request, "error.html", status=status, headers=headers, code=code, status_class=str(status)[0]
+            request,
+            "error.html",
+            status=status,
+            headers=headers,
+            code=code,
+            status_class=str(status)[0],
+            lost=lost,
+            again=again,
+            is_whole=is_whole,
+            # What a form is sent to need not be a page.
+            source="" if request.method == "GET" else again,
         )
         return guarded(shown)
 
     async def _guard(self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-        need = handler.opt[OPT]
+        need = handler.opt.get(OPT)
+        if need is None:
+            # The framework's own answer to OPTIONS; and no handler of ours is let through that forgot to say.
+            raise MethodNotAllowedException
         if need == PUBLIC:
             return
-        visitor = await self._desk.visitors.identify(connection)
-        if visitor is None:
-            raise NotSignedIn
-        connection.scope["user"] = visitor
-        if need not in (AUTHENTICATED, *visitor.verdict.scopes):
-            raise MissingScope(need)
+        try:
+            visitor = await self._desk.visitors.identify(connection)
+            if visitor is None:
+                raise NotSignedIn
+            connection.scope["user"] = visitor
+            if need not in (AUTHENTICATED, *visitor.verdict.scopes):
+                raise MissingScope(need)
+        except SmsFleetError:
+            if isinstance(connection, Request) and connection.method == "POST":
+                await keep(connection)
+            raise
 
     async def _check_form(self, request: Request[Any, Any, Any]) -> None:
         if request.method != "GET":
@@ -150,7 +174,7 @@ def is_inside(path: str) -> bool:
 
 def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
     """To the sign-in page, and from there back to this one; scripts are told by a status instead."""
-    if request.headers.get("sec-fetch-dest") == "empty" or "text/event-stream" in request.headers.get("accept", ""):
+    if _is_script(request):
         return Response(b"", status_code=401)
     path: str = request.scope["path"]
     if path == PREFIX or request.method != "GET":
@@ -158,6 +182,17 @@ def _to_sign_in(request: Request[Any, Any, Any]) -> Response[Any]:
     query: str = request.scope["query_string"].decode("latin-1")
     wanted = path + (f"?{query}" if query else "")
     return Redirect(f"{SIGN_IN}?next={quote(wanted[:1000])}", status_code=303)
+
+
+def _is_script(request: Request[Any, Any, Any]) -> bool:
+    return request.headers.get("sec-fetch-dest") == "empty" or "text/event-stream" in request.headers.get("accept", "")
+
+
+def _again(lost: Unsent) -> tuple[str, bool]:
+    """The form of a new message with this text in it, and whether it is: an address does not hold every text."""
+    whole = link("/send", **lost._asdict())
+    is_whole = len(whole) <= MAX_NEXT_CHARS
+    return whole if is_whole else link("/send"), is_whole
 
 
 def _status(error: Exception) -> int:

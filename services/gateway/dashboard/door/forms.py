@@ -1,8 +1,9 @@
 """Reads the forms that pages send, and refuses those that another site made a browser send."""
 
+import contextlib
 import hmac
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from litestar import Request
@@ -11,7 +12,7 @@ from litestar.exceptions import HTTPException
 from services.gateway.asgi import Gone, check_size, read_body
 from services.gateway.dashboard.door.cookies import Cookies
 from services.gateway.dashboard.door.sessions import Session, csrf_of
-from shared.errors import Forbidden, Invalid
+from shared.errors import Forbidden, Invalid, SmsFleetError
 
 MAX_FIELDS: Final = 200
 
@@ -21,8 +22,17 @@ Form = dict[str, str]
 """Fields by name, each at most once; an empty field is an empty text."""
 
 _STATE: Final = "dashboard_form"
+_UNCHECKED: Final = "dashboard_form_unchecked"
+_RECIPIENTS: Final = ("to", "with", "number")
 _OURS: Final = frozenset(("same-origin", "none"))
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+class Unsent(NamedTuple):
+    """A text that somebody typed, and for whom."""
+
+    to: str
+    text: str
 
 
 class BadForm(Forbidden):
@@ -37,6 +47,31 @@ async def posted(request: Request[Any, Any, Any], session: Session | None, cooki
     It holds the session's token, or without a session that of the browser's cookie. Raises BadForm, Invalid,
     RequestTooLarge, RequestTimeout, and HTTPException (415) for a body that is no urlencoded form.
     """
+    form = await _read(request)
+    token = None if session else cookies.form(request)
+    expected = session.csrf if session else csrf_of(token) if token else ""
+    if not expected or not hmac.compare_digest(form.get("csrf", "").encode(), expected.encode()):
+        raise BadForm
+    checked = {name: value for name, value in form.items() if name != "csrf"}
+    request.scope["state"][_STATE] = checked
+    return checked
+
+
+async def keep(request: Request[Any, Any, Any]) -> None:
+    """Reads the form of a request that is refused before its form is looked at, so that `unsent` finds its text."""
+    with contextlib.suppress(SmsFleetError, HTTPException):
+        await _read(request)
+
+
+def unsent(request: Request[Any, Any, Any]) -> Unsent | None:
+    """The text in a form that was not taken: whoever typed it is shown it again. None without one."""
+    form: Form = request.scope["state"].get(_UNCHECKED, {})
+    to = next((form[name] for name in _RECIPIENTS if form.get(name)), "")
+    return Unsent(to, form["text"]) if form.get("text") else None
+
+
+async def _read(request: Request[Any, Any, Any]) -> Form:
+    """The fields that a page of our own sent; whether they are of this session is not looked at."""
     check_origin(request.headers)
     headers = dict(request.scope["headers"])
     check_size(request.scope["query_string"], headers)
@@ -46,11 +81,7 @@ async def posted(request: Request[Any, Any, Any], session: Session | None, cooki
         form = read_form(await read_body(request.receive))  # type: ignore[arg-type]
     except Gone as error:
         raise Invalid("The body ended too early.") from error
-    token = None if session else cookies.form(request)
-    expected = session.csrf if session else csrf_of(token) if token else ""
-    if not expected or not hmac.compare_digest(form.pop("csrf", "").encode(), expected.encode()):
-        raise BadForm
-    request.scope["state"][_STATE] = form
+    request.scope["state"][_UNCHECKED] = form
     return form
 
 
@@ -76,6 +107,11 @@ def read_form(body: bytes) -> Form:
     except UnicodeDecodeError as error:
         raise Invalid("A field is not valid UTF-8.") from error
     return form
+
+
+def is_count(text: str, most: int) -> bool:
+    """Whether a field holds a whole number from 0 to `most` in plain digits."""
+    return text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most
 
 
 def check_origin(headers: Mapping[str, str]) -> None:

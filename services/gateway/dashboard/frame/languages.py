@@ -1,7 +1,7 @@
 """Every word that the dashboard shows, in each of its languages."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,7 @@ class Words:
         """Whether there is such a text."""
         return key in self._texts
 
-    def __iter__(self) -> object:
+    def __iter__(self) -> Iterator[str]:
         """The keys."""
         return iter(self._texts)
 

@@ -6,6 +6,7 @@ by the page's own slow clock (static/app.js).
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
@@ -19,16 +20,18 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from services.gateway.dashboard.door.visitors import Visitor, VisitorRequest, Visitors
+from services.gateway.errors import Suspended
 from services.gateway.scopes import OPT
 from shared.contracts import registry
 from shared.contracts.live import Hints
+from shared.errors import Unavailable
 
 MAX_STREAMS: Final = 1000
 PAUSE_S: Final = 0.5
 """Least time between two events of one stream."""
 
 KEEPALIVE_S: Final = 20.0
-"""A comment at least so often; whoever was signed out meanwhile hears no more."""
+"""A comment at least so often, and whoever was signed out meanwhile hears no more, however much there is to hear."""
 
 _decode = msgspec.msgpack.Decoder(Hints).decode
 
@@ -86,7 +89,7 @@ class Live:
         self._listeners.setdefault(account, set()).add(listener)
         self._count += 1
         try:
-            await self._level(account)
+            await asyncio.shield(self._level(account))
             yield listener
         finally:
             self._count -= 1
@@ -106,18 +109,18 @@ class Live:
             listeners = self._listeners.get(account)
             if listeners and account not in self._subscriptions:
                 subject = registry.live_subject(account)
-                self._subscriptions[account] = await self._client.subscribe(subject, cb=self._heard(listeners))
+                self._subscriptions[account] = await self._client.subscribe(subject, cb=self._heard(account))
             elif not listeners:
                 self._listeners.pop(account, None)
                 if (subscription := self._subscriptions.pop(account, None)) is not None:
                     with contextlib.suppress(Exception):
                         await subscription.unsubscribe()
 
-    def _heard(self, listeners: set[Listener]) -> Callable[[Msg], Any]:
+    def _heard(self, account: int) -> Callable[[Msg], Any]:
         async def heard(message: Msg) -> None:
             with contextlib.suppress(msgspec.MsgspecError):
                 kinds = _decode(message.data).kinds
-                for listener in listeners:
+                for listener in self._listeners.get(account, ()):
                     listener.hint(list(kinds))
 
         return heard
@@ -138,20 +141,25 @@ async def live(request: VisitorRequest, live: NamedDependency[Live], visitors: N
 async def _events(request: VisitorRequest, live: Live, visitors: Visitors, visitor: Visitor) -> AsyncIterator[bytes]:
     async with live.listening(visitor.account) as listener:
         yield b"retry: 3000\n\n"
+        asked_at = time.monotonic()
         while not listener.ended:
             kinds = await listener.next()
+            if not kinds or time.monotonic() - asked_at >= KEEPALIVE_S:
+                if not await _still(visitors, request):
+                    return
+                asked_at = time.monotonic()
             if kinds:
                 yield f"event: changed\ndata: {' '.join(kinds)}\n\n".encode()
                 await asyncio.sleep(PAUSE_S)
-                continue
-            if not await _still(visitors, request):
-                return
-            yield b":\n\n"
+            else:
+                yield b":\n\n"
 
 
 async def _still(visitors: Visitors, request: VisitorRequest) -> bool:
-    """Whether the visitor is still signed in; yes while that cannot be known."""
+    """Whether the visitor may still be here; yes while that cannot be known."""
     try:
         return await visitors.identify(request) is not None
-    except Exception:
+    except Unavailable:
         return True
+    except Suspended:
+        return False

@@ -85,9 +85,13 @@ class Pages:
         *,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
+        source: str = "",
         **context: Any,
     ) -> Template:
-        """A page. Templates get `visitor` (None where nobody is signed in), `t`, `write`, `may`, `path`, `notice`."""
+        """A page. `source`: the page to be opened instead where this one answers a form whose address is none.
+
+        Templates get `visitor` (None where nobody is signed in), `t`, `write`, `may`, `path`, `notice`.
+        """
         visitor = visitor_of(request)
         words = self.words(request)
         notice = request.query_params.get("notice", "")
@@ -101,7 +105,8 @@ class Pages:
             "asset": self._assets.url,
             "base_url": self.base_url,
             "path": request.scope["path"],
-            "here": here(request),
+            "here": source or here(request),
+            "source": source,
             "notice": words(notice) if is_notice(notice) and notice in words else "",
         }
         return Template(template, context=common | context, status_code=status, headers=dict(headers or {}))

@@ -4,8 +4,8 @@ import contextlib
 import re
 import secrets
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from litestar import Response, get, post
@@ -14,20 +14,20 @@ from litestar.di import NamedDependency
 from services.gateway.admission import Admission, Submission
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
-from services.gateway.dashboard.frame.faults import sentence
 from services.gateway.dashboard.frame.pages import Pages, go, link
 from services.gateway.dashboard.messages.drafts import is_key
 from services.gateway.dashboard.messages.phonebook import names, phones_of
-from services.gateway.dashboard.messages.send import ORIGIN, SENDS, shape_of
+from services.gateway.dashboard.messages.send import ORIGIN, REFUSED, SENDS, fault_of, shape_of, status_of, told
 from services.gateway.dashboard.store.messages import Row
-from services.gateway.dashboard.store.threads import Moment, Place, Received, Threads
-from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited
+from services.gateway.dashboard.store.threads import Moment, Place, Received, Talk, Threads
+from services.gateway.errors import KeyReused
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.messages import DeleteMessages, MarkSeen
-from shared.errors import Invalid, NotFound, SmsFleetError, Unavailable
+from shared.errors import NotFound, SmsFleetError, Unavailable
 from shared.model.ids import MESSAGE_ID_BYTES
+from shared.model.storable import is_storable
 
 READS: Final = {OPT: "sms:read"}
 MARK_S: Final = 1.0
@@ -38,7 +38,17 @@ MAX_NUMBER_CHARS: Final = 64
 _ANSWERABLE: Final = re.compile(r"\+?[0-9]{3,15}")
 """What can be written to; the other senders are names."""
 
-_REFUSED: Final = (Invalid, NoDevice, NoChannel, KeyReused, RateLimited, Unavailable)
+
+class Typed(NamedTuple):
+    """An answer as it was typed, the key of its form, and why it was not taken."""
+
+    text: str = ""
+    key: str = ""
+    fault: str = ""
+    status: int = 200
+
+
+_NOTHING: Final = Typed()
 
 
 @get("/inbox", opt=READS)
@@ -73,24 +83,29 @@ async def reply(
 ) -> Response[Any]:
     """Sends an answer, by the phone that this number knows where it is there (docs/routing.md)."""
     number, text, key = _number(form.get("with", "")), form.get("text", ""), form.get("key", "")
-    verdict = request.user.verdict
+    verdict, t = request.user.verdict, pages.words(request)
+    key = key if is_key(key) else _new_key()
+    if not _ANSWERABLE.fullmatch(number):
+        return await _thread(request, pages, threads, rpc, number, Typed(text, key, t("inbox.no_answer"), 400))
     wish = Submission(
         account=request.user.account,
         submitter=verdict.subject,
         recipients=[number],
         text=text.replace("\r\n", "\n"),
         origin=ORIGIN,
-        key=f"{ORIGIN}-{key if is_key(key) else _new_key()}",
+        key=f"{ORIGIN}-{key}",
         max_parts=verdict.max_parts,
         daily_sends=verdict.daily_sends,
         time_zone=verdict.time_zone,
     )
     try:
-        if not _ANSWERABLE.fullmatch(number):
-            raise Invalid(code="invalid_recipient")
         await admission.submit(wish)
-    except _REFUSED as error:
-        return await _thread(request, pages, threads, rpc, number, text, error)
+    except REFUSED as error:
+        (fault,) = fault_of(error, wish).values()
+        # The key stays: what may be on disk all the same is not sent a second time.
+        kept = _new_key() if isinstance(error, KeyReused) else key
+        typed = Typed(text, kept, told(t, fault), status_of(error))
+        return await _thread(request, pages, threads, rpc, number, typed)
     return go("/inbox/thread", "inbox.notice.replied", **{"with": number})
 
 
@@ -113,31 +128,39 @@ async def _thread(
     threads: Threads,
     rpc: RpcClient,
     number: str,
-    text: str = "",
-    fault: SmsFleetError | None = None,
+    typed: Typed = _NOTHING,
 ) -> Response[Any]:
     visitor, before = request.user, _moment(request)
-    talk = await threads.show(visitor.account, number, before)
-    if not talk.said and before is None and fault is None:
+    try:
+        talk = await threads.show(visitor.account, number, before)
+    except Unavailable:
+        if not typed.fault:
+            raise
+        # What was typed is worth more than what was said before.
+        talk = Talk([], None)
+    if not talk.said and before is None and not typed.fault:
         raise NotFound
     if visitor.may("sms:send"):
         await _mark_seen(rpc, visitor.account, number, talk.said)
     t, write = pages.words(request), pages.writing(request)
+    # A reply that was not taken is answered under an address that cannot be opened.
+    source = link("/inbox/thread", **{"with": number}) if request.method == "POST" else ""
     return pages.show(
         request,
         "inbox/thread.html",
-        status=200 if fault is None else 503 if isinstance(fault, Unavailable) else 400,
+        status=typed.status,
         number=number,
         days=_days(talk.said[::-1], write.day),
         older=talk.older and _older(number, talk.older),
         latest=before is None,
         answerable=bool(_ANSWERABLE.fullmatch(number)),
-        text=text,
-        shape=shape_of(text, visitor.verdict.max_parts, t, write),
-        fault=sentence(t, "send", fault) if fault else "",
-        key=_new_key(),
+        text=typed.text,
+        shape=shape_of(typed.text, visitor.verdict.max_parts, t, write),
+        fault=typed.fault,
+        key=typed.key or _new_key(),
         names=names(await phones_of(rpc, visitor.account)),
         is_received=_is_received,
+        source=source,
     )
 
 
@@ -166,7 +189,7 @@ def _is_received(said: Row | Received) -> bool:
 
 
 def _number(text: str) -> str:
-    if not text or len(text) > MAX_NUMBER_CHARS:
+    if not text or len(text) > MAX_NUMBER_CHARS or not is_storable(text):
         raise NotFound
     return text
 
@@ -175,9 +198,11 @@ def _place(request: VisitorRequest) -> Place | None:
     at, number = (request.query_params.get(name, "") for name in ("at", "number"))
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError:
+        # UTC may know no such year.
+        place = Place(moment.astimezone(UTC), number[:MAX_NUMBER_CHARS])
+    except (ValueError, OverflowError):
         return None
-    return Place(moment, number[:MAX_NUMBER_CHARS]) if moment.tzinfo else None
+    return place if moment.tzinfo and is_storable(number) else None
 
 
 def _moment(request: VisitorRequest) -> Moment | None:

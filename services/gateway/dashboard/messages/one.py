@@ -1,5 +1,6 @@
 """One sent message: its text, what became of it step by step, and what can still be done about it."""
 
+import asyncio
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -9,7 +10,7 @@ from litestar.params import FromPath
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
-from services.gateway.dashboard.frame.pages import Pages, go
+from services.gateway.dashboard.frame.pages import Pages, go, link
 from services.gateway.dashboard.messages.phonebook import names, phones_of
 from services.gateway.dashboard.messages.telling import lines, options, seen, waiting
 from services.gateway.scopes import OPT
@@ -126,8 +127,8 @@ async def _refused(
 async def _page(
     request: VisitorRequest, pages: Pages, rpc: RpcClient, row: SentRow, alert: str = "", status: int = 200
 ) -> Response[Any]:
-    phones = await phones_of(rpc, request.user.account)
-    story = await _story(rpc, request.user.account, row)
+    account = request.user.account
+    phones, story = await asyncio.gather(phones_of(rpc, account), _story(rpc, account, row))
     protocols = {phone.id: phone.protocol for phone in phones or ()}
     return pages.show(
         request,
@@ -141,6 +142,7 @@ async def _page(
         options=options(row, protocols.get(row.device_id or "")),
         names=names(phones),
         alert=alert,
+        source=link(f"/messages/{row.id.hex()}") if alert else "",
     )
 
 

@@ -43,7 +43,9 @@ _REFUSALS: Final[dict[type[SmsFleetError], int]] = {
     RateLimited: 429,
     Unavailable: 503,
 }
-_REFUSED: Final = tuple(_REFUSALS)
+REFUSED: Final = tuple(_REFUSALS)
+"""What a page with the form answers in words."""
+
 _WHOLE_FORM: Final = "form"
 _NO_FAULTS: Final = dict.fromkeys((_WHOLE_FORM, *Draft._fields), "")
 
@@ -86,10 +88,10 @@ async def submit(
         if step != "send":
             return await _check(request, pages, rpc, draft, read, await admission.check(wish))
         accepted = await admission.submit(wish)
-    except _REFUSED as error:
+    except REFUSED as error:
         # The key stands for what was accepted under it; whoever wants something else now needs another one.
         kept = draft._replace(key=_new_key()) if isinstance(error, KeyReused) else draft
-        return await _form(request, pages, rpc, kept, _fault(error, wish), status=_REFUSALS[_kind(error)])
+        return await _form(request, pages, rpc, kept, fault_of(error, wish), status=status_of(error))
     if len(accepted.ids) > 1:
         return go("/messages", "send.notice.accepted_all")
     notice = "scheduled" if read.scheduled_at and read.scheduled_at > accepted.at else "accepted"
@@ -150,7 +152,7 @@ async def _form(
         "send/form.html",
         status=status,
         draft=draft,
-        faults=_NO_FAULTS | {field: _told(t, fault) for field, fault in (faults or {}).items()},
+        faults=_NO_FAULTS | {field: told(t, fault) for field, fault in (faults or {}).items()},
         shape=shape_of(draft.text, request.user.verdict.max_parts, t, write),
         phones=phones,
         senders=options(phones, t),
@@ -174,7 +176,7 @@ async def _check(
     )
 
 
-def _fault(error: SmsFleetError, wish: Submission) -> dict[str, Fault]:
+def fault_of(error: SmsFleetError, wish: Submission) -> dict[str, Fault]:
     """The error beside the field that it is about, else above the form."""
     field = FIELDS.get(error.code, _WHOLE_FORM)
     if isinstance(error, NoDevice) and wish.device is None:
@@ -183,13 +185,15 @@ def _fault(error: SmsFleetError, wish: Submission) -> dict[str, Fault]:
     return {field: Fault(error.code, values)}
 
 
-def _told(t: Words, fault: Fault) -> str:
+def told(t: Words, fault: Fault) -> str:
+    """The sentence for a fault."""
     key = f"send.error.{fault.code}"
     return t(key, **fault.values) if key in t else t("send.error.other")
 
 
-def _kind(error: SmsFleetError) -> type[SmsFleetError]:
-    return next(kind for kind in _REFUSALS if isinstance(error, kind))
+def status_of(error: SmsFleetError) -> int:
+    """The HTTP status for an error of REFUSED."""
+    return next(status for kind, status in _REFUSALS.items() if isinstance(error, kind))
 
 
 def _new_key() -> str:

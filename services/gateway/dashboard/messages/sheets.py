@@ -18,7 +18,8 @@ COLUMNS: Final = (
 )  # fmt: skip
 """Names that programs rely on: only ever added to, at the end."""
 
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS: Final = (*"=+-@\t\r\n", *"＝＋－＠")
+"""Their wide forms count where Japanese or Chinese is typed."""
 
 
 def head() -> bytes:
@@ -62,8 +63,10 @@ def sheet(rows: Iterable[Row], names: Mapping[str, str], zone: str) -> bytes:
 
 
 def harmless(text: str | None) -> str:
-    """The text, behind an apostrophe where a spreadsheet program would take it for a formula."""
-    return f"'{text}" if text is not None and text.startswith(_FORMULAS) else text or ""
+    """The text, behind an apostrophe where a spreadsheet program would take it for a formula, after blanks too."""
+    if text is None:
+        return ""
+    return f"'{text}" if text.startswith(_FORMULAS) or text.lstrip().startswith(_FORMULAS) else text
 
 
 def lines(rows: Iterable[Iterable[object]]) -> bytes:

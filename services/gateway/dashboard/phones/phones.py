@@ -34,6 +34,7 @@ DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{21}")
 SPANS: Final = ("minute", "hour", "day")
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
+_SLOT: Final = re.compile(r"[1-9]")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _SECONDS: Final = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,3})?")
 
@@ -181,7 +182,7 @@ async def test(
                 recipients=[parse_recipient(form.get("number", ""), verdict.region)],
                 text=form.get("text", ""),
                 device=about.device,
-                sim=int(slot) if slot.isascii() and slot.isdecimal() and len(slot) == 1 else None,
+                sim=int(slot) if _SLOT.fullmatch(slot) else None,
                 origin="dashboard",
                 key=key if _KEY.fullmatch(key) else None,
                 max_parts=verdict.max_parts,

@@ -2,64 +2,131 @@
 "use strict";
 
 // Parts marked data-live="messages phones" are read again when one of these kinds changed.
-// The server's events say so; without a stream a slow clock does.
+// The server's events say so; without a stream a slow clock does, and more slowly with one: an event may be lost.
 const live = (() => {
   const SLOW_MS = 15_000;
+  const SLOWER = 4;
   const AGAIN_MS = 10_000;
   const POLL_MS = 3_000;
+  const PATIENCE_MS = 20_000;
+  const GONE = new Set([401, 403, 404]);
+  const followed = new WeakSet();
   let reading = false;
+  let open = false;
+  let ticks = 0;
+  let timer = 0;
   let wanted = new Set();
 
   const parts = () => [...document.querySelectorAll("[data-live][id]")];
   const concerns = (part, kinds) => part.dataset.live.split(" ").some((kind) => kinds.has(kind));
-  const inUse = (part) =>
-    part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select");
+  const isWanted = () => parts().some((part) => concerns(part, wanted));
+
+  // What was typed and not sent, and what is shown only once, does not make way for a page that says "sign in".
+  const isPrecious = () =>
+    document.querySelector(".secret") !== null ||
+    [...document.querySelectorAll("textarea")].some((field) => field.value) ||
+    [...document.querySelectorAll("input")].some((field) => field.value !== field.defaultValue);
 
   async function refresh() {
     if (reading || document.hidden) return;
     reading = true;
+    const kinds = wanted;
+    let pause = 1_000;
+    wanted = new Set();
     try {
-      const kinds = wanted;
-      wanted = new Set();
       // The answer to a form cannot be asked for again; its part names the page that can.
       const source = document.querySelector("[data-live-from]")?.dataset.liveFrom ?? location.href;
-      const answer = await fetch(source, { headers: { Accept: "text/html" } });
-      if (answer.redirected || answer.status === 401) return location.assign(source);
-      if (!answer.ok) return;
+      const patience = AbortSignal.timeout(PATIENCE_MS);
+      const answer = await fetch(source, { headers: { Accept: "text/html" }, signal: patience });
+      if (answer.redirected || GONE.has(answer.status)) {
+        if (!isPrecious()) location.assign(source);
+        return;
+      }
+      if (!answer.ok) throw new Error(String(answer.status));
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of parts()) {
         const fresh = page.getElementById(part.id);
-        if (!fresh || !concerns(part, kinds) || inUse(part) || fresh.isEqualNode(part)) continue;
-        replace(part, fresh);
+        if (fresh && concerns(part, kinds)) renewPart(part, fresh);
       }
       enhance(document);
     } catch {
-      // The network is away; the next event or tick tries again.
+      // The network or a part of the system is away.
+      kinds.forEach((kind) => wanted.add(kind));
+      pause = AGAIN_MS;
     } finally {
       reading = false;
-      if (wanted.size) setTimeout(refresh, 1_000);
+      clearTimeout(timer);
+      if (isWanted()) timer = setTimeout(refresh, pause);
     }
   }
 
-  // Rows that were not there before are shown as fresh; what was opened stays open, and focus stays where it was.
-  function replace(part, fresh) {
-    const known = new Set([...part.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
-    const open = [...part.querySelectorAll("details[open][id]")].map((each) => each.id);
-    const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+  function renewPart(part, fresh) {
+    const focused = document.activeElement;
     const atEnd = part.scrollHeight - part.scrollTop - part.clientHeight < 40;
-    const node = document.importNode(fresh, true);
-    for (const row of node.querySelectorAll("[data-row]")) {
-      if (known.size && !known.has(row.dataset.row)) row.classList.add("fresh");
+    renew(part, fresh);
+    // What moves to another place loses the focus.
+    if (focused !== document.activeElement && part.contains(focused)) focused.focus({ preventScroll: true });
+    if ("follow" in part.dataset && atEnd) part.scrollTop = part.scrollHeight;
+  }
+
+  // Makes an element what it is on the fresh page and touches nothing else: focus, selection and scrolling stay, what
+  // was opened stays open, and a copy button stays there.
+  function renew(here, fresh) {
+    if (here.isEqualNode(fresh)) return;
+    if (here.nodeType !== Node.ELEMENT_NODE) {
+      here.nodeValue = fresh.nodeValue;
+      return;
     }
-    part.replaceWith(node);
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    if (node.dataset.follow !== undefined && atEnd) node.scrollTop = node.scrollHeight;
+    const ours = here.nodeName === "DETAILS" ? "open" : "copy" in here.dataset ? "hidden" : "";
+    for (const name of here.getAttributeNames()) {
+      if (!fresh.hasAttribute(name) && name !== ours) here.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (here.getAttribute(name) !== value && name !== ours) here.setAttribute(name, value);
+    }
+    renewChildren(here, fresh);
+  }
+
+  // A child with a key is the one with the same key, any other the next one of its kind. A key is what a button does,
+  // too: no "yes" becomes another question's under somebody's hand.
+  const key = (node) => node.id || node.dataset?.row || node.dataset?.key || "";
+  const called = (node) => `${node.nodeName} ${key(node)}`;
+
+  function renewChildren(here, fresh) {
+    const staying = new Set([...fresh.children].map(called));
+    for (const child of [...here.children]) if (key(child) && !staying.has(called(child))) child.remove();
+    const known = new Map([...here.children].filter(key).map((child) => [called(child), child]));
+    const isKnown = known.size > 0;
+    let place = here.firstChild;
+    for (const child of fresh.childNodes) {
+      const next = place && called(place) === called(child) ? place : undefined;
+      const match = key(child) ? known.get(called(child)) : next;
+      known.delete(called(child));
+      if (match === undefined) {
+        const made = document.importNode(child, true);
+        if (isKnown && made.dataset?.row) made.classList.add("fresh");
+        here.insertBefore(made, place);
+        continue;
+      }
+      while (place && place !== match && !key(place)) {
+        const stale = place;
+        place = place.nextSibling;
+        stale.remove();
+      }
+      if (place === match) place = match.nextSibling;
+      else here.insertBefore(match, place);
+      renew(match, child);
+    }
+    while (place) {
+      const stale = place;
+      place = place.nextSibling;
+      stale.remove();
+    }
   }
 
   function changed(kinds) {
     kinds.forEach((kind) => wanted.add(kind));
-    if (parts().some((part) => concerns(part, wanted))) refresh();
+    if (isWanted()) refresh();
   }
 
   // Parts marked data-poll have no events of their own and are read again every few seconds.
@@ -67,56 +134,79 @@ const live = (() => {
 
   const everything = () => changed(parts().flatMap((part) => part.dataset.live.split(" ")));
 
-  function listen(url) {
-    const stream = new EventSource(url);
-    let open = false;
-    const slow = setInterval(() => open || everything(), SLOW_MS);
-    const poll = setInterval(polled, POLL_MS);
-    stream.addEventListener("open", () => {
-      if (!open) everything();
-      open = true;
-      document.documentElement.dataset.stream = "open";
-    });
-    stream.addEventListener("changed", (event) => changed(event.data.split(" ")));
-    stream.addEventListener("error", () => {
-      open = false;
-      document.documentElement.dataset.stream = "closed";
-      if (stream.readyState !== EventSource.CLOSED) return;
-      clearInterval(slow);
-      clearInterval(poll);
-      setTimeout(() => listen(url), AGAIN_MS);
-    });
-    addEventListener("pagehide", () => stream.close(), { once: true });
+  function tick() {
+    ticks += 1;
+    if (!open || ticks % SLOWER === 0) everything();
   }
 
-  return { listen, everything, has: () => parts().length > 0 };
+  function listen(url) {
+    let stream;
+    const connect = () => {
+      // A browser has six connections to a host at most: pages that nobody sees need none.
+      if (document.hidden || (stream && stream.readyState !== EventSource.CLOSED)) return;
+      stream = new EventSource(url);
+      stream.addEventListener("open", () => {
+        if (!open) everything();
+        open = true;
+        document.documentElement.dataset.stream = "open";
+      });
+      stream.addEventListener("changed", (event) => changed(event.data.split(" ")));
+      stream.addEventListener("error", () => {
+        lost();
+        if (stream.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN_MS);
+      });
+    };
+    const lost = () => {
+      open = false;
+      document.documentElement.dataset.stream = "closed";
+    };
+    const leave = () => {
+      stream?.close();
+      lost();
+    };
+    setInterval(tick, SLOW_MS);
+    setInterval(polled, POLL_MS);
+    document.addEventListener("visibilitychange", () => (document.hidden ? leave() : connect()));
+    addEventListener("pagehide", leave);
+    connect();
+  }
+
+  function follow(part) {
+    if (followed.has(part)) return;
+    followed.add(part);
+    part.scrollTop = part.scrollHeight;
+  }
+
+  return { listen, everything, follow, has: () => parts().length > 0 };
 })();
 
 function enhance(root) {
   for (const button of root.querySelectorAll("button[data-copy]")) button.hidden = false;
-  for (const part of root.querySelectorAll("[data-follow]:not([data-followed])")) {
-    part.dataset.followed = "";
-    part.scrollTop = part.scrollHeight;
-  }
+  root.querySelectorAll("[data-follow]").forEach(live.follow);
 }
 
 async function copy(button) {
-  const text = button.dataset.copy;
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(button.dataset.copy);
   } catch {
     // Without https there is no clipboard to write to; the old command still works.
     const field = document.createElement("textarea");
-    field.value = text;
+    field.value = button.dataset.copy;
     field.className = "hidden";
     document.body.append(field);
     field.select();
     document.execCommand("copy");
     field.remove();
+    button.focus({ preventScroll: true });
   }
-  button.dataset.copied = "";
+  // Colour for those who see it, a word for those who hear the page.
+  const spoken = document.getElementById("spoken");
   button.classList.add("primary");
-  setTimeout(() => button.classList.remove("primary"), 1_200);
+  spoken.textContent = button.dataset.done;
+  setTimeout(() => {
+    button.classList.remove("primary");
+    spoken.textContent = "";
+  }, 1_200);
 }
 
 // <textarea data-count="/dashboard/send/shape">: what the server says of the text goes into the element that
@@ -129,7 +219,8 @@ function counting(field) {
     timer = setTimeout(async () => {
       const turn = ++last;
       const form = new URLSearchParams({ csrf: field.form.elements.csrf.value, text: field.value });
-      const answer = await fetch(field.dataset.count, { method: "POST", body: form }).catch(() => null);
+      const wish = { method: "POST", body: form, signal: AbortSignal.timeout(5_000) };
+      const answer = await fetch(field.dataset.count, wish).catch(() => null);
       if (!answer?.ok || turn !== last) return;
       const told = await answer.json();
       for (const [id, text] of Object.entries(told)) {
@@ -166,3 +257,5 @@ enhance(document);
 document.querySelectorAll("textarea[data-count]").forEach(counting);
 if (document.body.dataset.liveUrl && live.has()) live.listen(document.body.dataset.liveUrl);
 document.addEventListener("visibilitychange", () => document.hidden || live.everything());
+// A page that the browser had put by may be of somebody who has signed out since.
+addEventListener("pageshow", (event) => event.persisted && location.reload());

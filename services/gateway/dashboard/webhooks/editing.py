@@ -120,7 +120,7 @@ async def _form(
         status=status,
         endpoint=endpoint,
         action=f"{PREFIX}/webhooks/{endpoint.id}/edit" if endpoint else f"{PREFIX}/webhooks/new",
-        groups=wishes.TYPES,
+        groups=wishes.groups(endpoint),
         # A removed phone may still stand in the filter, and must not leave it unseen.
         devices=names | {id: id for id in gone if id not in names},
         faults=faults,

@@ -50,6 +50,13 @@ def example_types(format: str) -> tuple[str, ...]:
     return (CLASSIC_TYPE,) if format == "classic" else tuple(each for group in TYPES.values() for each in group)
 
 
+def groups(endpoint: Endpoint | None) -> dict[str, tuple[str, ...]]:
+    """The event types that the form offers, with those of the webhook that never happen: they are not lost unseen."""
+    known = {type for group in TYPES.values() for type in group}
+    others = tuple(type for type in (endpoint.filter.types if endpoint else ()) if type not in known)
+    return {**TYPES, "other": others} if others else {**TYPES}
+
+
 def typed(endpoint: Endpoint) -> Form:
     """The form of a webhook as it is; its secrets are not in it."""
     classic, filter = endpoint.classic, endpoint.filter
