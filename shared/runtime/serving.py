@@ -105,6 +105,9 @@ async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterat
         raise Startup(
             f"Port {port} on {host} is taken. Stop what holds it or choose another with SMSFLEET_PORT."
         ) from None
+    # uvloop does it by itself, asyncio only for sockets whose protocol is named: else each answer on a kept connection
+    # waits 40 ms for the acknowledgement of the one before.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = QuietServer(config)
     task = asyncio.create_task(server.serve(sockets=[listening]), name=f"http:{port}")
     try:
