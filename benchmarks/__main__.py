@@ -8,7 +8,8 @@ from benchmarks import accept, bearer, dashboard, latency, lease, scheduled, sse
 def main() -> int:
     """Runs them all; 0 unless one could not be run."""
     measurements = (accept, bearer, whole_path, latency, scheduled, lease, sse, dashboard, webhooks)
-    return max(measurement.main() for measurement in measurements)
+    codes: list[int] = [measurement.main() for measurement in measurements]
+    return max(codes)
 
 
 if __name__ == "__main__":

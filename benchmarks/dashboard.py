@@ -32,6 +32,7 @@ from services.gateway.dashboard.store.overview import Overview
 from services.gateway.dashboard.store.threads import Place, Talk, ThreadPage, Threads
 from shared.db.migrate import migrate
 from shared.db.pool import Pool, connected_pool
+from shared.model.ids import MessageId
 from shared.runtime.settings import ServiceSettings
 from tests.support.database import running_database
 from tests.support.dispatching import ACCOUNT, Stores, submit_sms
@@ -58,7 +59,7 @@ class Reader(NamedTuple):
     messages: Messages
     overview: Overview
     threads: Threads
-    middle: bytes
+    middle: MessageId
     number: str
     thread: Place
 
@@ -85,7 +86,7 @@ READ: Final[Mapping[str, Read]] = {
         ACCOUNT, Filter(number=Number(None, at.number[-7:])), limit=limit
     ),
     "number, 4 common digits": _found(Filter(number=Number(None, "1555"))),
-    "message": lambda at, limit: at.messages.find(ACCOUNT, Filter(message=at.middle), limit=limit),  # type: ignore[arg-type]
+    "message": lambda at, limit: at.messages.find(ACCOUNT, Filter(message=at.middle), limit=limit),
     "day": _found(Filter(since=dt.datetime.now(dt.UTC) - dt.timedelta(days=DAYS / 2))),
     "text, in every message": _found(Filter(text="order")),
     "text, in 2 of 100": _found(Filter(text="Michelle")),

@@ -1,6 +1,7 @@
 """A load generator that costs less than what it measures: raw HTTP/1.1 over keep-alive connections."""
 
 import asyncio
+from functools import partial
 from typing import NamedTuple, cast
 
 
@@ -75,8 +76,9 @@ async def load(port: int, request: bytes, wanted: bytes, seconds: float, connect
     ends = []
     for _ in range(connections):
         end: asyncio.Future[None] = loop.create_future()
-        caller = _Caller(request, wanted, begun + seconds, end)
-        await loop.create_connection(lambda caller=caller: caller, "127.0.0.1", port)  # type: ignore[misc]
+        _, caller = await loop.create_connection(
+            partial(_Caller, request, wanted, begun + seconds, end), "127.0.0.1", port
+        )
         callers.append(caller)
         ends.append(end)
     async with asyncio.timeout(seconds + 15):

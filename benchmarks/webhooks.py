@@ -13,7 +13,7 @@ from collections import Counter
 from ipaddress import ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, cast
 
 import asyncpg
 import uvloop
@@ -79,9 +79,10 @@ class _Connection(asyncio.Protocol):
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._waiting = b""
+        self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._waiting += data
@@ -96,7 +97,8 @@ class _Connection(asyncio.Protocol):
             event = headers.partition(b"webhook-id: ")[2].partition(b"\r\n")[0]
             self._sink.seen[event] += 1
             self._sink.at.setdefault(event, time.perf_counter())
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")  # type: ignore[attr-defined]
+            assert self._transport is not None
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
 class Bench:

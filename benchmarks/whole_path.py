@@ -60,16 +60,19 @@ async def _count_statements(system: System) -> None:
     script = (
         f"create extension pg_stat_statements\ngrant execute on function pg_stat_statements_reset to {postgres.ROLE}\n"
     )
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [places.programs / "postgres", "--single", "-D", places.data, postgres.DATABASE],
-        input=script.encode(),
-        capture_output=True,
-        timeout=60,
-        check=True,
-        cwd="/",
-        **identity(places.owner),
-    )
+
+    def run() -> "subprocess.CompletedProcess[bytes]":
+        return subprocess.run(
+            [places.programs / "postgres", "--single", "-D", places.data, postgres.DATABASE],
+            input=script.encode(),
+            capture_output=True,
+            timeout=60,
+            check=True,
+            cwd="/",
+            **identity(places.owner),
+        )
+
+    done = await asyncio.to_thread(run)
     assert b"ERROR" not in done.stderr, done.stderr.decode()
     await system.start_up()
 

@@ -31,9 +31,9 @@ _connect = TcpTransport.connect
 async def _connect_anew(self: TcpTransport, *where: Any, **options: Any) -> None:
     # nats-py's next try leaves the connection of a failed one to the garbage collector, whose warning would fail
     # whichever test happens to run then. Two tries can be under way at once.
-    fresh = TcpTransport()
+    fresh = TcpTransport()  # type: ignore[no-untyped-call]
     await _connect(fresh, *where, **options)
-    self.close()
+    self.close()  # type: ignore[no-untyped-call]
     vars(self).update(vars(fresh))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
+from nats.js.api import StreamInfo
 
 from deploy.local import credentials
 from deploy.local.paths import Home
@@ -106,7 +107,7 @@ async def _asking(pairs: Pairs, cluster: Cluster) -> Client:
     return await opened(cluster.url.split(","), nkeys_seed=seed, inbox_prefix=inbox_prefix("provision"))
 
 
-async def _info(asking: Client, stream: str):  # type: ignore[no-untyped-def]
+async def _info(asking: Client, stream: str) -> StreamInfo:
     return await asking.jetstream(timeout=5).stream_info(stream)
 
 
@@ -115,7 +116,7 @@ async def _leader(asking: Client) -> str:
 
     async def elected() -> str | None:
         cluster = (await _info(asking, COMMANDS.name)).cluster
-        return cluster and cluster.leader
+        return cluster.leader if cluster else None
 
     return await until(elected, "the stream of commands has a leader", ELECTED_S)
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import nats
@@ -14,7 +14,7 @@ from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.auth import CreateAccount, CreateKey, KeyCreated, RevokeKey, SetAccount
 from shared.runtime.settings import ServiceSettings
-from tests.support.gateway import Gateway
+from tests.support.gateway import NOWHERE, Gateway
 from tests.support.gateways import further_gateway
 from tests.support.http import FORM, Response, form
 from tests.support.issuer import Issuer, issuing_gateway
@@ -22,8 +22,6 @@ from tests.support.scripted import ScriptedPhone
 from tests.support.servers import Servers
 from tests.support.system import System
 from tests.support.transcripts import ZONE
-
-NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
 
 
 @dataclass
@@ -148,7 +146,7 @@ class OAuth:
     gateway: Gateway
     issuer: Issuer
 
-    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> Response:
+    async def post(self, path: str, headers: Mapping[str, str] | None = None, /, **fields: str) -> Response:
         """A form, by itself without any authentication."""
         return await self.gateway.ask("POST", path, body=form(**fields), headers={**FORM, **(headers or {})})
 

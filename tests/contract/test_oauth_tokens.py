@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from joserfc import jwe, jws
 from joserfc.jwk import OctKey, OKPKey, RSAKey
 
@@ -29,7 +30,9 @@ def encoded(part: Any) -> str:
 def signed_by(private: bytes, header: Any, claims: Any) -> str:
     """A JWS with any header at all, whose signature is right for this key."""
     payload = f"{encoded(header)}.{encoded(claims)}"
-    return f"{payload}.{encoded(signing_key(private).get_op_key('sign').sign(payload.encode()))}"
+    key = signing_key(private).get_op_key("sign")
+    assert isinstance(key, Ed25519PrivateKey)
+    return f"{payload}.{encoded(key.sign(payload.encode()))}"
 
 
 def refused(answer: Response) -> None:
@@ -207,7 +210,8 @@ async def test_rfc9068_4_the_audience(oauth: OAuth, aud: Any) -> None:
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "jti", "sub", "client_id"])
 async def test_rfc9068_2_2_every_claim_is_there(oauth: OAuth, claim: str) -> None:
-    for value in (None, "", {}, True):
+    values: list[Any] = [None, "", {}, True]
+    for value in values:
         refused(await oauth.account(oauth.issuer.token(**{claim: value})))
 
 

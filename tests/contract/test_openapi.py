@@ -27,6 +27,7 @@ from schemathesis.specs.openapi import checks
 
 from services.gateway import app as gateway_app
 from services.gateway.dashboard.routes import is_inside
+from services.gateway.routes import make_app
 from shared.runtime.settings import ServiceSettings
 from tests.contract.conftest import World
 from tests.support import scale
@@ -139,7 +140,6 @@ async def test_every_route_of_the_app_is_in_the_document(
 ) -> None:
     """Routes on plain ASGI handlers are added by hand, so they are compared with what is mounted."""
     made: list[Litestar] = []
-    make_app = gateway_app.make_app
 
     def noting(*arguments: Any, **named: Any) -> Litestar:
         made.append(make_app(*arguments, **named))

@@ -13,9 +13,9 @@ from nats.aio.client import Client
 
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
-from tests.integration.test_gateway_http import add_device, add_message, add_text
 from tests.support import http
 from tests.support.gateway import DEVICE, KEY, Gateway, running_gateway
+from tests.support.rows import add_device, add_message, add_text
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _webhooks(settings: ServiceSettings, pool: Pool) -> NatsBroker:
     return webhooks.build(own, pool, _never_posts, Guard([]), _nothing).broker
 
 
-async def _never_posts(url: str, body: bytes) -> Outcome:
+async def _never_posts(url: str, headers: Mapping[str, str], body: bytes) -> Outcome:
     raise AssertionError("a document is made; nothing runs")
 
 

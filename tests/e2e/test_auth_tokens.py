@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import requests
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.requests_client import OAuth2Session
-from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_url
+from authlib.integrations.requests_client import OAuth2Session, OAuthError  # type: ignore[import-untyped]
+from authlib.oauth2.rfc8414 import (  # type: ignore[import-untyped]
+    AuthorizationServerMetadata,
+    get_well_known_url,
+)
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry

@@ -114,7 +114,9 @@ def test_the_certificate_is_for_names_and_addresses_and_for_nobody_else(behind: 
             assert link.version() in ("TLSv1.2", "TLSv1.3")
     # An address is asked for by dialling it.
     with behind.context().wrap_socket(_dialled(behind.port), server_hostname="127.0.0.1") as link:
-        assert ("IP Address", "127.0.0.1") in link.getpeercert()["subjectAltName"]  # type: ignore[index,operator]
+        certificate = link.getpeercert()
+        assert certificate is not None
+        assert ("IP Address", "127.0.0.1") in certificate["subjectAltName"]
     with pytest.raises(ssl.SSLError):
         behind.context().wrap_socket(_dialled(behind.port), server_hostname="elsewhere.example")
     with pytest.raises(ssl.SSLCertVerificationError):

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from aiohttp import web
 
 from tests.support.fake_gateway import until
 from tests.support.fake_smsgate_server import TOKEN, FakeSmsgateServer, Request, fake_smsgate_server, iso, status
-from tests.support.smsgate_phones import Handset, at_rest, handset
+from tests.support.smsgate_phones import Handset, at_rest, handset, waited
 
 BAD_ITEM = (
     b'[{"id":"a","message":"x","phoneNumbers":["1"]},{"id":"b","message":"x","phoneNumbers":["1"],"priority":300}]'
@@ -74,7 +75,7 @@ async def test_no_other_refusal_than_401_registers_anew(server: FakeSmsgateServe
     server.scripts["PATCH /device"] = status(code, 2)
     async with phone.running():
         for wait_s in (10, 20):
-            await until(lambda wait_s=wait_s: phone.clock.sleeping(wait_s))
+            await until(partial(phone.clock.sleeping, wait_s))
             assert not server.streams
             phone.clock.advance(wait_s)
         await until(lambda: server.streams)
@@ -115,9 +116,10 @@ async def test_reports_overtake_each_other(server: FakeSmsgateServer, phone: Han
         await at_rest(server, phone)
         server.add("m1")
         await server.say("MessageEnqueued")
-        for wait_s in (60, 30):
-            await until(lambda wait_s=wait_s: phone.clock.sleeping(wait_s) and phone.clock.sleeping(1))
-            phone.clock.advance(1)
+        await until(lambda: phone.clock.sleeping(60) and phone.clock.sleeping(1))
+        phone.clock.advance(1)
+        await until(lambda: phone.clock.sleeping(30) and phone.clock.sleeping(1))
+        phone.clock.advance(1)
         for wait_s in (30, 30):
             await until(lambda: server.reports["m1"])
             phone.clock.advance(wait_s)
@@ -134,7 +136,7 @@ async def test_a_report_is_tried_eleven_times(server: FakeSmsgateServer, phone: 
         server.add("m1")
         await server.say("MessageEnqueued")
         for wait_s in (10 * 2.0**n for n in range(10)):
-            await until(lambda wait_s=wait_s: phone.clock.sleeping(wait_s))
+            await until(partial(phone.clock.sleeping, wait_s))
             server.listed.clear()
             phone.clock.advance(wait_s)
         await asyncio.wait_for(app.settled(), 10)
@@ -179,8 +181,7 @@ async def test_the_channel_comes_back_on_its_own_schedule(server: FakeSmsgateSer
         server.tokens.clear()
         server.cut()
         for wait_s in (5, 5, 5, 5, 5, 30, 30, 30, 30, 30, 60, 60):
-            await until(lambda wait_s=wait_s: phone.clock.sleeping(wait_s))
-            phone.clock.advance(wait_s)
+            await waited(phone, wait_s)
         assert len(server.asked("POST", "/device")) == 1
         await until(lambda: phone.clock.sleeping(60))
         server.tokens[phone.memory.facts["token"]] = phone.memory.facts["device"]
@@ -207,13 +208,16 @@ async def test_a_burst_of_events_cancels_the_pull_in_flight(server: FakeSmsgateS
             raise
         return None
 
+    async def say(times: int) -> None:
+        await server.say("MessageEnqueued")
+        await until(lambda: len(asked) == times)
+
     async with phone.running():
         await at_rest(server, phone)
         server.scripts["GET /message"] = hold
         server.add("m1")
-        for n in range(3):
-            await server.say("MessageEnqueued")
-            await until(lambda n=n: len(asked) == n + 1)
+        for times in (1, 2, 3):
+            await say(times)
         await until(lambda: len(cut) == 2)
         held.set()
         await until(lambda: phone.sent() == ["m1"])

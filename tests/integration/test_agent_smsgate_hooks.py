@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.fake_gateway import until
 from tests.support.fake_smsgate_server import FakeSmsgateServer, Request, fake_smsgate_server, iso, status
-from tests.support.smsgate_phones import Handset, at_rest, handset
+from tests.support.smsgate_phones import Handset, at_rest, handset, waited
 
 KEY = "pushed-by-the-server"
 
@@ -72,8 +72,7 @@ async def test_a_webhook_is_tried_fifteen_times_under_one_id(server: FakeSmsgate
         await at_rest(server, phone)
         await app.receive("+15557654321", "hello", 1, phone.clock.now_ms())
         for wait_s in (5 * 2.0**n for n in range(1, 15)):
-            await until(lambda wait_s=wait_s: phone.clock.sleeping(wait_s))
-            phone.clock.advance(wait_s)
+            await waited(phone, wait_s)
         await asyncio.wait_for(app.settled(), 10)
     assert len(server.calls) == 15
     assert len({call.json["id"] for call in server.calls}) == 1
@@ -91,10 +90,13 @@ async def test_calls_of_a_killed_app_are_made_by_the_next(server: FakeSmsgateSer
     async with phone.running():
         await until(lambda: server.streams)
         phone.clock.advance(10)
-        await until(lambda: phone.clock.sleeping(20))
-        phone.clock.advance(20)
+        await waited(phone, 20)
         await until(lambda: len(server.calls) == 3)
     assert len({call.json["id"] for call in server.calls}) == 1
+
+
+async def ended(server: FakeSmsgateServer, name: str) -> None:
+    await until(lambda: server.states(name)[-1:] in (["Delivered"], ["Failed"]))
 
 
 async def test_what_became_of_texts_is_told_too(server: FakeSmsgateServer, phone: Handset) -> None:
@@ -108,7 +110,7 @@ async def test_what_became_of_texts_is_told_too(server: FakeSmsgateServer, phone
             server.listed.clear()
             server.add(name)
             await server.say("MessageEnqueued")
-            await until(lambda name=name: server.states(name)[-1:] in (["Delivered"], ["Failed"]))
+            await ended(server, name)
         await asyncio.wait_for(app.settled(), 10)
     told = sorted((call.json["payload"]["messageId"], call.json["event"]) for call in server.calls)
     assert told == [

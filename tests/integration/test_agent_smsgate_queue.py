@@ -86,9 +86,10 @@ async def test_pauses_and_limits(server: FakeSmsgateServer, phone: Handset) -> N
         for name in ("a", "b", "c"):
             server.add(name)
         await server.say("MessageEnqueued")
-        for count in (1, 2):
-            await until(lambda count=count: len(phone.sent()) == count and phone.clock.sleeping(4))
-            phone.clock.advance(4)
+        await until(lambda: len(phone.sent()) == 1 and phone.clock.sleeping(4))
+        phone.clock.advance(4)
+        await until(lambda: len(phone.sent()) == 2 and phone.clock.sleeping(4))
+        phone.clock.advance(4)
         await until(lambda: phone.clock.sleeping(52))
         assert len(phone.sent()) == 2
         phone.clock.advance(52)

@@ -66,7 +66,7 @@ async def test_a_file_becomes_a_campaign_that_can_be_paused_resumed_and_canceled
 
     async def in_work(state: str, count: int) -> None:
         async def so() -> bool:
-            return await pool.fetchval("select count(*) from work where state = $1", state) == count
+            return bool(await pool.fetchval("select count(*) from work where state = $1", state) == count)
 
         await eventually(so)
 

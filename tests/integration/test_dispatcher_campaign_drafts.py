@@ -11,6 +11,7 @@ from shared.errors import NotFound, SmsFleetError
 from shared.model.ids import new_device_id
 from tests.support.campaigns import Fair
 from tests.support.dispatching import ACCOUNT, opened
+from tests.support.questions import Named
 
 STRANGER = ACCOUNT + 1
 
@@ -97,7 +98,7 @@ async def test_calls_and_campaigns_have_a_size(fair: Fair) -> None:
 async def test_each_status_allows_its_changes_and_a_repeated_one(fair: Fair) -> None:
     asked = fair.asked
     id = await fair.draft()
-    named = {"account": ACCOUNT, "id": id}
+    named: Named = {"account": ACCOUNT, "id": id}
     await _refused(asked.start(rpc.StartCampaign(**named)), "invalid_rows")
     await _refused(asked.pause(rpc.PauseCampaign(**named)), "not_started")
     await _refused(asked.resume(rpc.ResumeCampaign(**named)), "not_started")
@@ -124,7 +125,7 @@ async def test_each_status_allows_its_changes_and_a_repeated_one(fair: Fair) -> 
 
 async def test_another_account_s_campaign_is_not_found(fair: Fair) -> None:
     id = await fair.started(3)
-    named = {"account": STRANGER, "id": id}
+    named: Named = {"account": STRANGER, "id": id}
     for answer in (
         fair.asked.list(rpc.ListCampaigns(**named)),
         fair.asked.add_rows(rpc.AddRows(**named, after=3, rows=[rpc.Row("+15550001")])),

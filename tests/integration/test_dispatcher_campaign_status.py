@@ -60,8 +60,8 @@ async def test_a_retry_keeps_its_time_over_a_pause_and_is_held_when_it_comes(fai
     assert [row["message_id"] for row in await fair.pool.fetch(held)] == [second]
     await fair.resume(id)
     await fair.feeder.tick()
-    states = dict(await fair.pool.fetch("select message_id, state from work"))
-    assert states == {first: "later", second: "ready"}
+    rows = await fair.pool.fetch("select message_id, state from work")
+    assert {row["message_id"]: row["state"] for row in rows} == {first: "later", second: "ready"}
 
 
 async def test_validity_goes_on_running_in_a_pause(fair: Fair) -> None:

@@ -88,7 +88,7 @@ async def test_a_replica_that_hung_and_has_lost_the_turn_feeds_nothing_more(fair
             waiting = (
                 "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
             )
-            return await fair.pool.fetchval(waiting) == len(reserving)
+            return bool(await fair.pool.fetchval(waiting) == len(reserving))
 
         await until(both_wait, "both wait for the campaign's row")
         await transaction.commit()

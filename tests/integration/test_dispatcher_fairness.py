@@ -1,6 +1,7 @@
 """Nobody stands in front of anybody else: big submitters, bad recipients, full SIMs, absent phones, held campaigns."""
 
 import itertools
+from typing import Any
 
 from services.dispatcher.budgets import Limits
 from services.dispatcher.fleet import Fleet
@@ -17,7 +18,7 @@ SINGLE = "+1999"
 PLACES = 2
 
 
-async def bulk(stores: Stores, texts: int, **changes: object) -> None:
+async def bulk(stores: Stores, texts: int, **changes: Any) -> None:
     """One submitter's many texts."""
     for start in range(0, texts, 1000):
         count = min(1000, texts - start)

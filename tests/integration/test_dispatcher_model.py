@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.dispatcher.fleet import Fleet
 from services.dispatcher.states import MOVES, MessageState, derive, fold
-from services.dispatcher.store.leases import Asked
+from services.dispatcher.store.leases import Asked, LeasedJob
 from services.dispatcher.store.reports import Reports
 from services.dispatcher.store.stories import Stories
 from shared.contracts.phone import Outcome
@@ -89,7 +89,7 @@ class World:
     async def submit(self, _: Phone) -> None:
         command = submit_sms(*[f"+1555{self.chance.randrange(10**6):06}" for _ in range(self.chance.randint(1, 4))])
         self.submitted += [recipient.id for recipient in command.recipients]
-        for _ in range(self.chance.choice([1, 1, 2])):
+        for _turn in range(self.chance.choice([1, 1, 2])):
             await self.dispatcher().messages.submit([command], self.fleet.prefer)
 
     async def open(self, phone: Phone) -> None:
@@ -227,8 +227,8 @@ class World:
         await self.pool.execute("update work set due = now() where state = 'later'")
         await self.dispatcher().work.make_due_ready()
 
-    def is_new(self, phone: Phone, job: object) -> bool:
-        return (job.message, job.attempt) not in phone.written  # type: ignore[attr-defined]
+    def is_new(self, phone: Phone, job: LeasedJob) -> bool:
+        return (job.message, job.attempt) not in phone.written
 
     async def settle(self) -> None:
         """Everything comes back: all phones report all they know, and work until nothing is left to do."""

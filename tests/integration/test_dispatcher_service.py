@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -16,6 +17,7 @@ from shared.contracts import registry
 from shared.contracts.commands import Recipient
 from shared.contracts.envelope import Envelope, decode_envelope, encode_envelope, encode_item
 from shared.contracts.events import Event
+from shared.contracts.phone import Outcome
 from shared.contracts.reports import AttemptReported
 from shared.contracts.rpc.messages import ListDead, ShowMessage
 from shared.contracts.rpc.phones import Lease, TakeAttempts
@@ -71,9 +73,10 @@ async def test_a_message_goes_from_the_command_to_a_delivered_event(
     assert (await dispatcher.ask(registry.DISPATCHER_TAKE, take)).attempts == [jobs[0].attempt]
     parsed = parse_attempt_id(jobs[0].attempt)
     assert parsed is not None
+    outcomes: list[tuple[Outcome, float]] = [("delivered", 1_800_000_000.0), ("sent", 1_700_000_000.0)]
     reports = [
         AttemptReported(account=ACCOUNT, device=greeting.device, message=parsed[0], number=1, state=state, at=at)
-        for state, at in (("delivered", 1_800_000_000.0), ("sent", 1_700_000_000.0))
+        for state, at in outcomes
     ]
     await publish(nats_client, registry.REPORT_ATTEMPT, *(encode_item(report) for report in reports))
 
@@ -88,7 +91,7 @@ async def test_a_message_goes_from_the_command_to_a_delivered_event(
     assert await pool.fetchval("select count(*) from outbox") == 0
 
 
-POISON = {
+POISON: dict[str, dict[str, Any]] = {
     "a NUL in the text": {"text": "a\0b"},
     "a date in the year 5000": {"scheduled_at": dt.datetime(5000, 1, 1, tzinfo=dt.UTC).timestamp()},
     "a priority out of range": {"priority": 40_000},
@@ -110,11 +113,12 @@ async def test_one_bad_command_among_255_good_ones_stands_alone(
     await publish(nats_client, registry.SUBMIT_SINGLE, *items)
 
     async def settled() -> bool:
-        return await pool.fetchval("select count(*) from messages") == 256
+        return bool(await pool.fetchval("select count(*) from messages") == 256)
 
     await eventually(settled)
     assert await pool.fetchval("select count(*) from work") == 255
     row = await pool.fetchrow("select state, reason from messages where id = $1", bad.recipients[0].id)
+    assert row is not None
     assert tuple(row) == ("failed", "rejected")
     letters = (await dispatcher.ask(registry.DISPATCHER_DEAD_LIST, ListDead())).letters
     assert [(letter.source, letter.account) for letter in letters] == [(registry.SUBMIT_SINGLE, ACCOUNT)]
@@ -131,7 +135,8 @@ async def test_items_and_envelopes_that_cannot_be_decoded_are_dead_letters(
 
     async def settled() -> bool:
         dead: int = await pool.fetchval("select count(*) from dead_letters")
-        return dead == 3 and await pool.fetchval("select count(*) from messages") == 1
+        stored: int = await pool.fetchval("select count(*) from messages")
+        return (dead, stored) == (3, 1)
 
     await eventually(settled)
 
@@ -166,14 +171,14 @@ async def test_postgres_away_for_a_while_loses_nothing_and_buries_nothing(
     async def held() -> bool:
         durable = registry.DISPATCHER_SINGLE
         info = await nats_client.jetstream().consumer_info(durable.stream.name, durable.name)
-        return info.num_ack_pending == 1
+        return bool(info.num_ack_pending == 1)
 
     await eventually(held)
     await admin.execute(f'alter database "{name}" allow_connections true')
     await admin.close()
 
     async def stored() -> bool:
-        return await pool.fetchval("select count(*) from messages") == 1
+        return bool(await pool.fetchval("select count(*) from messages") == 1)
 
     await eventually(stored)
     assert await pool.fetchval("select count(*) from dead_letters") == 0

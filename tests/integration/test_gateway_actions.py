@@ -14,8 +14,8 @@ from shared.errors import Conflict
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
 from tests.conftest import Eventually
-from tests.integration.test_gateway_http import add_device, add_message, add_text, send
-from tests.support.gateway import ACCOUNT, KEY, OTHER_KEY, READING_KEY, Gateway, running_gateway
+from tests.support.gateway import ACCOUNT, KEY, OTHER_KEY, READING_KEY, Gateway, running_gateway, send
+from tests.support.rows import add_device, add_message, add_text
 
 BOTH = ("/resend", "/cancel")
 

@@ -12,8 +12,19 @@ from shared.contracts.rpc.auth import Verdict
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
-from tests.integration.test_gateway_http import NOWHERE, add_device, send
-from tests.support.gateway import ACCOUNT, DEVICE, KEY, OTHER_ACCOUNT, OTHER_KEY, SCOPES, Gateway, running_gateway
+from tests.support.gateway import (
+    ACCOUNT,
+    DEVICE,
+    KEY,
+    NOWHERE,
+    OTHER_ACCOUNT,
+    OTHER_KEY,
+    SCOPES,
+    Gateway,
+    running_gateway,
+    send,
+)
+from tests.support.rows import add_device
 
 WHATSAPP_DEVICE = "w" * 21
 

@@ -12,8 +12,8 @@ from nats.aio.client import Client
 from services.gateway import store
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
-from tests.integration.test_gateway_http import IDS, add_device, add_message
 from tests.support.gateway import ACCOUNT, DEVICE, KEY, OTHER_ACCOUNT, Gateway, running_gateway
+from tests.support.rows import IDS, add_device, add_message
 
 LATER = itertools.count()
 """Milliseconds that are added to the times of messages, so that each is younger than the one before."""

@@ -8,9 +8,9 @@ from nats.aio.client import Client
 
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
-from tests.integration.test_gateway_http import add_device, send
 from tests.support import http
-from tests.support.gateway import DEVICE, KEY, OTHER_ACCOUNT, OTHER_KEY, Gateway, running_gateway
+from tests.support.gateway import DEVICE, KEY, OTHER_ACCOUNT, OTHER_KEY, Gateway, running_gateway, send
+from tests.support.rows import add_device
 
 ORIGIN = "https://shop.example"
 

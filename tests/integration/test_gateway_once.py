@@ -18,9 +18,20 @@ from shared.model.ids import MessageIds
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import derive_key, digest
 from tests.conftest import SECRET
-from tests.integration.test_gateway_http import NOWHERE, add_device, send
 from tests.support import http
-from tests.support.gateway import ACCOUNT, DEVICE, KEY, OTHER_ACCOUNT, OTHER_KEY, SCOPES, Gateway, running_gateway
+from tests.support.gateway import (
+    ACCOUNT,
+    DEVICE,
+    KEY,
+    NOWHERE,
+    OTHER_ACCOUNT,
+    OTHER_KEY,
+    SCOPES,
+    Gateway,
+    running_gateway,
+    send,
+)
+from tests.support.rows import add_device
 
 IDS = MessageIds(derive_key(SECRET, "message-ids"))
 

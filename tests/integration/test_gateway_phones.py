@@ -281,7 +281,8 @@ async def test_a_silent_phone_is_asked_and_then_let_go(nats_client: Client) -> N
     said: list[dict[str, Any]] = []
 
     async def nothing() -> dict[str, Any]:
-        return await asyncio.get_running_loop().create_future()
+        never: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        return await never
 
     async def send(message: dict[str, Any]) -> None:
         said.append(msgspec.json.decode(message["text"]))

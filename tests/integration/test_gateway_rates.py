@@ -17,8 +17,8 @@ from shared.db.pool import Pool
 from shared.errors import Startup
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
-from tests.integration.test_gateway_http import add_device, send
-from tests.support.gateway import ACCOUNT, SCOPES, Gateway, running_gateway
+from tests.support.gateway import ACCOUNT, SCOPES, Gateway, running_gateway, send
+from tests.support.rows import add_device
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from litestar import Litestar
+from litestar.routes import HTTPRoute
 from nats.aio.client import Client
 
 from services.gateway import app as gateway_app
@@ -34,8 +35,7 @@ def needs_of(app: Litestar) -> dict[str, set[Any]]:
     """What the handlers of each route declare; None stands for a handler that declares nothing."""
     found: dict[str, set[Any]] = {}
     for route in app.routes:
-        handlers = getattr(route, "route_handlers", None) or [route.route_handler]
-        for handler in handlers:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else [route.route_handler]:
             # Litestar answers OPTIONS by itself.
             if getattr(handler, "http_methods", None) != {"OPTIONS"}:
                 found.setdefault(re.sub(r":\w+}", "}", route.path), set()).add(handler.opt.get(OPT))

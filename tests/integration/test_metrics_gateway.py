@@ -12,10 +12,10 @@ from services.gateway.measured import Measured
 from shared.contracts import phone
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
-from tests.integration.test_gateway_http import add_device
 from tests.support.gateway import KEY, Gateway, running_gateway
 from tests.support.http import FORM, form
 from tests.support.metrics import metric, series
+from tests.support.rows import add_device
 from tests.support.waiting import until
 
 REQUESTS = "smsfleet_http_requests_total"

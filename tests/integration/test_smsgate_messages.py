@@ -94,9 +94,10 @@ async def test_a_list_that_may_be_lost_is_given_again(here: World) -> None:
     await phone.say(sent["id"], "Sent")
 
     async def noted() -> bool:
-        return await here.pool.fetchval(
+        heard: bool = await here.pool.fetchval(
             "select count(*) = 1 from work where heard_at is not null and holder = $1", phone.device
         )
+        return heard
 
     await until(noted, "the phone has spoken of it")
     await here.becomes(guids[2], "sent")
@@ -143,6 +144,7 @@ async def test_reports_in_any_order(here: World) -> None:
     await phone.say(item["id"], "Sent", Sent=now - 2)
     await here.becomes(guid, "delivered")
     row = await here.pool.fetchrow("select sent_at, delivered_at from messages where id = $1", bytes.fromhex(guid))
+    assert row is not None
     assert abs(row["sent_at"].timestamp() - (now - 2)) < 0.01
     assert [change.state for change in (await here.story(guid)).changes][-2:] == ["sent", "delivered"]
 
@@ -258,8 +260,8 @@ async def test_pause_and_approval(here: World) -> None:
     await here.ready(guid)
     assert await phone.pull() == []
 
-    async def change(**changes: bool) -> None:
-        wish = ChangeDevice(account=here.account.account, device=phone.device, **changes)
+    async def change(*, approved: bool | None = None, paused: bool | None = None) -> None:
+        wish = ChangeDevice(account=here.account.account, device=phone.device, approved=approved, paused=paused)
         await here.ask.ask(registry.DISPATCHER_DEVICE_CHANGE, wish)
 
     await change(approved=True, paused=True)

@@ -29,6 +29,7 @@ from shared.db.pool import Pool
 from shared.errors import Invalid, NotFound
 from tests.conftest import Eventually
 from tests.support.hostile import Answer, HostileReceiver
+from tests.support.questions import question
 from tests.support.webhooks import World
 
 
@@ -86,18 +87,18 @@ async def test_endpoints_are_made_listed_and_ended(ask: Ask, receiver: HostileRe
 async def test_endpoints_belong_to_their_account(ask: Ask) -> None:
     ours, other = await ask.world.account(), await ask.world.account("other")
     mine = await ask.world.endpoint(ours, "https://example.com/")
-    for contract, request in (
-        (registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=other, id=mine)),
-        (registry.WEBHOOKS_ENDPOINT_UPDATE, UpdateEndpoint(account=other, id=mine, description="theirs")),
-        (registry.WEBHOOKS_ENDPOINT_DELETE, DeleteEndpoint(account=other, id=mine)),
-        (registry.WEBHOOKS_ENDPOINT_PAUSE, PauseEndpoint(account=other, id=mine)),
-        (registry.WEBHOOKS_ENDPOINT_ENABLE, EnableEndpoint(account=other, id=mine)),
-        (registry.WEBHOOKS_ENDPOINT_TEST, TryEndpoint(account=other, id=mine)),
-        (registry.WEBHOOKS_SECRET_ROTATE, RotateSecret(account=other, id=mine)),
-        (registry.WEBHOOKS_ENDPOINT_CREATE, CreateEndpoint(account=99, url="https://example.com/")),
+    for put in (
+        question(registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=other, id=mine)),
+        question(registry.WEBHOOKS_ENDPOINT_UPDATE, UpdateEndpoint(account=other, id=mine, description="theirs")),
+        question(registry.WEBHOOKS_ENDPOINT_DELETE, DeleteEndpoint(account=other, id=mine)),
+        question(registry.WEBHOOKS_ENDPOINT_PAUSE, PauseEndpoint(account=other, id=mine)),
+        question(registry.WEBHOOKS_ENDPOINT_ENABLE, EnableEndpoint(account=other, id=mine)),
+        question(registry.WEBHOOKS_ENDPOINT_TEST, TryEndpoint(account=other, id=mine)),
+        question(registry.WEBHOOKS_SECRET_ROTATE, RotateSecret(account=other, id=mine)),
+        question(registry.WEBHOOKS_ENDPOINT_CREATE, CreateEndpoint(account=99, url="https://example.com/")),
     ):
         with pytest.raises(NotFound):
-            await ask.rpc.ask(contract, request)
+            await put(ask.rpc)
     shown = await ask.show(ours, mine)
     assert (shown.state, shown.description, shown.signing_secrets) == ("enabled", "", 1)
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import uuid
+from typing import cast
 
 import pytest
 
@@ -11,7 +12,7 @@ from services.webhooks.pages import Pages
 from services.webhooks.store.events import Cursor, Events
 from shared.contracts.events import Event
 from shared.contracts.rpc.deliveries import PageEvents
-from shared.db.pool import Pool
+from shared.db.pool import Connection, Pool
 from shared.errors import Invalid
 from shared.security.vault import Vault
 from tests.conftest import SECRET
@@ -31,13 +32,14 @@ def event(number: int) -> Event:
 class OnConnection:
     """A pool of one connection, so that a store writes inside a transaction that the test ends when it likes."""
 
-    def __init__(self, connection: object) -> None:
-        self.execute = connection.execute  # type: ignore[attr-defined]
+    def __init__(self, connection: Connection) -> None:
+        self.execute = connection.execute
 
 
 async def test_eight_writers_that_commit_out_of_order_hide_nothing_from_a_reader(pool: Pool) -> None:
     chance = random.Random(8)
-    reader, written = Events(pool), set()
+    reader = Events(pool)
+    written: set[uuid.UUID] = set()
     writing = WRITERS
 
     async def write() -> None:
@@ -45,7 +47,7 @@ async def test_eight_writers_that_commit_out_of_order_hide_nothing_from_a_reader
         for _ in range(EACH):
             async with pool.acquire() as connection, connection.transaction():
                 events = [event(chance.randrange(100)) for _ in range(chance.randint(1, 4))]
-                await Events(OnConnection(connection)).keep(events)  # type: ignore[arg-type]
+                await Events(cast(Pool, OnConnection(connection))).keep(events)
                 await connection.execute("select pg_sleep($1)", chance.random() * 0.01)
                 written.update(uuid.UUID(each.id) for each in events)
         writing -= 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -89,7 +90,7 @@ async def test_due_deliveries_go_out_while_nats_is_away_and_events_after_it(
 
 
 @pytest.fixture
-def short_folder() -> Path:
+def short_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="wh") as folder:
         yield Path(folder)
 

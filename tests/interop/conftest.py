@@ -7,8 +7,9 @@ from nats.aio.client import Client
 
 from shared.db.pool import Pool
 from shared.runtime.settings import ServiceSettings
-from tests.integration.test_gateway_http import DEVICE, add_device, add_text
 from tests.support.dashboards import Dashboard, running_dashboard
+from tests.support.gateway import DEVICE
+from tests.support.rows import add_device, add_text
 from tests.support.samples import TEXT
 
 

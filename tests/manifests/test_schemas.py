@@ -1,6 +1,6 @@
 """Every manifest is one that Kubernetes takes: core kinds by its own schemas, others by a list."""
 
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from tests.manifests.rendered import CUSTOM, OVERLAYS, rendered

@@ -93,7 +93,8 @@ class Fair:
 
     async def states(self) -> dict[str, int]:
         """How many rows of `work` are in which state."""
-        return dict(await self.pool.fetch("select state, count(*)::int from work group by state"))
+        rows = await self.pool.fetch("select state, count(*)::int as count from work group by state")
+        return {row["state"]: row["count"] for row in rows}
 
     async def take(self, phone: tuple[str, int], places: int) -> list[bytes]:
         """Leases and takes so many messages."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from docker.types import Mount
+from docker.types import Mount  # type: ignore[import-untyped]
 from testcontainers.core.container import DockerContainer
 
 from deploy.local import credentials, postgres

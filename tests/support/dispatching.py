@@ -115,4 +115,5 @@ async def taken_one(stores: Stores) -> tuple[str, int, bytes]:
 async def message_row(pool: Pool, message: bytes) -> tuple[str, str | None]:
     """State and reason of a message's row."""
     row = await pool.fetchrow("select state, reason from messages where id = $1", message)
+    assert row is not None
     return row["state"], row["reason"]

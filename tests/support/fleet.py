@@ -67,7 +67,7 @@ class Elements(HTMLParser):
 def assert_harmless(page: str) -> Elements:
     """No element and no style of a stranger's, nothing inline, each id once; what the page is made of."""
     elements = Elements(page)
-    ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+    ids = [attributes["id"] or "" for _, attributes in elements.found if "id" in attributes]
     assert len(ids) == len(set(ids)), sorted(each for each in ids if ids.count(each) > 1)
     assert "x" not in ids
     assert "b" not in {tag for tag, _ in elements.found}

@@ -43,6 +43,8 @@ SCOPES = ["sms:send", "sms:read", "sms:delete", "devices:read"]
 TOKEN, ENROLMENT_KEY = "t" * 64, "e" * 64
 ACCOUNT, OTHER_ACCOUNT = 7, 8
 DEVICE, NEW_DEVICE = "d" * 21, "n" * 21
+NOWHERE = "postgresql://nobody@127.0.0.1:9/none"
+"""The URL of a Postgres that is not there."""
 
 _encode = msgspec.msgpack.encode
 
@@ -221,6 +223,12 @@ class Phone:
             frame = msgspec.json.decode(await self.connection.recv(), type=phone.FromGateway)
         assert isinstance(frame, kind), frame
         return frame
+
+
+async def send(gateway: Gateway, key: str = KEY, /, **parameters: object) -> http.Response:
+    """A text sent the commercial service's way; `parameters` are added to those that it needs."""
+    wanted = {"apikey": key, "recipients": "+3247123456", "message": "hello"} | parameters
+    return await gateway.get("/sendsms/", **wanted)
 
 
 def hello(**changes: Any) -> phone.Hello:

@@ -67,6 +67,12 @@ def handset(server: FakeSmsgateServer) -> Handset:
     return Handset(server.url)
 
 
+async def waited(phone: Handset, seconds: float) -> None:
+    """Lets this time pass as soon as something in the phone waits for it."""
+    await until(lambda: phone.clock.sleeping(seconds))
+    phone.clock.advance(seconds)
+
+
 async def at_rest(server: FakeSmsgateServer, phone: Handset) -> None:
     """Waits until the phone has pulled for its start and for its channel, and does nothing until an event."""
     await until(lambda: server.streams and len(server.asked("GET", "/message")) == 2 and phone.clock.sleeping(900))

@@ -124,7 +124,9 @@ class World:
 
     async def state(self, endpoint: str) -> dict[str, Any]:
         """The endpoint's hot row."""
-        return dict(await self.pool.fetchrow("select * from endpoint_state where endpoint_id = $1", endpoint))
+        row = await self.pool.fetchrow("select * from endpoint_state where endpoint_id = $1", endpoint)
+        assert row is not None
+        return dict(row)
 
     async def told(self) -> list[tuple[str, str]]:
         """Events that webhooks has to tell: type and endpoint."""

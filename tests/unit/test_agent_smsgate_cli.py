@@ -21,8 +21,8 @@ class Became(Exception):
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation behind TLS, in whose place no process starts."""
 
-    def execve(*became: object) -> None:
-        raise Became(*became)  # type: ignore[arg-type]
+    def execve(program: str, arguments: list[str], environment: dict[str, str]) -> None:
+        raise Became(program, arguments, environment)
 
     monkeypatch.setenv("SMSFLEET_HOME", str(tmp_path))
     for name in ("SMSFLEET_PHONE_URL", "SMSFLEET_PHONE_ENROLMENT_KEY", "SMSFLEET_PHONE_PROTOCOL"):

@@ -56,7 +56,7 @@ async def test_a_full_queue_refuses_and_a_late_item_is_never_sent() -> None:
     with pytest.raises(Unavailable):
         await late
     slow.go.set()
-    assert await asyncio.gather(first, patient) == [0, 4]
+    assert tuple(await asyncio.gather(first, patient)) == (0, 4)
     assert slow.batches == [[0], [2]]
     runner.cancel()
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shared.errors import Invalid
 from shared.model.ids import (
+    MessageId,
     MessageIds,
     accepted_at_ms,
     attempt_id,
@@ -46,7 +47,7 @@ def test_a_changed_id_is_not_ours() -> None:
     for place in range(20):
         forged = bytearray(message_id)
         forged[place] ^= 1
-        assert not IDS.is_ours(bytes(forged), 1)  # type: ignore[arg-type]
+        assert not IDS.is_ours(MessageId(bytes(forged)), 1)
 
 
 @given(number=st.integers(1, 255))

@@ -7,8 +7,9 @@ import pytest
 from services.dispatcher.apps import places_of
 from services.dispatcher.store.apps import Arrived
 from services.gateway.phones.smsgate import facts, wire
+from services.gateway.phones.smsgate.door import Owner
 from services.gateway.phones.smsgate.outcomes import reason, told
-from services.gateway.phones.smsgate.receiver import Capabilities, Owner
+from services.gateway.phones.smsgate.receiver import Capabilities
 from services.gateway.phones.smsgate.wire import Reported, read
 from shared.contracts.phone import Sim
 from shared.contracts.rpc.apps import AppJob

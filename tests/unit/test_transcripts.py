@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.transcripts import Values, differences, read_transcripts, request_bytes
+from tests.support.transcripts import Exchange, Values, differences, read_transcripts, request_bytes
 
 GUID = "0123456789abcdef0123456789abcdef01234567"
 
@@ -69,5 +69,6 @@ def test_a_request_is_exactly_its_lines(tmp_path: Path) -> None:
     (tmp_path / "a.http").write_text(text)
     (transcript,) = read_transcripts(tmp_path)
     (exchange,) = transcript.parts
-    raw = request_bytes(exchange, Values(key="K"))  # type: ignore[arg-type]
+    assert isinstance(exchange, Exchange)
+    raw = request_bytes(exchange, Values(key="K"))
     assert raw == b"POST /x?k=K HTTP/1.1\r\nContent-Length: 8\r\n\r\na=\xff\x00\xc3\xa9\r\n"

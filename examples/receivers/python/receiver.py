@@ -12,22 +12,23 @@ import json
 import os
 import sys
 import time
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SECRETS = os.environ["WEBHOOK_SECRET"].split()  # two of them while a new one replaces an old one
 MAX_SKEW_S = 300
 MAX_BODY_BYTES = 1_000_000
 
-seen = set()  # in your program: a table with a unique column, so that it outlives the program
+seen: set[str] = set()  # in your program: a table with a unique column, so that it outlives the program
 
 
-def signature(secret, signed):
+def signature(secret: str, signed: bytes) -> bytes:
     """What the sender made with this secret."""
     key = base64.b64decode(secret[6:]) if secret.startswith("whsec_") else secret.encode()
     return b"v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest())
 
 
-def is_trusted(headers, body):
+def is_trusted(headers: Message, body: bytes) -> bool:
     """Whether somebody who knows a secret signed exactly these bytes within the last minutes."""
     timestamp = headers.get("webhook-timestamp", "")
     if not timestamp.isdecimal() or len(timestamp) > 12 or abs(time.time() - int(timestamp)) > MAX_SKEW_S:
@@ -43,7 +44,7 @@ class Receiver(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         """One webhook. The bytes are checked before anything in them is believed."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or len(length) > 7 or int(length) > MAX_BODY_BYTES:
@@ -60,13 +61,13 @@ class Receiver(BaseHTTPRequestHandler):
             self.answer(202)  # first the answer, then the work: the sender waits 15 seconds at most
             print(json.dumps(json.loads(body), ensure_ascii=False), flush=True)
 
-    def answer(self, status):
+    def answer(self, status: int) -> None:
         """Sends a status, which is all that the sender looks at."""
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, format, *args):
+    def log_message(self, format: str, *args: object) -> None:
         """Prints events, not requests."""
 
 
