@@ -632,7 +632,8 @@ CREATE TABLE public.sign_in_links (
     digest bytea NOT NULL,
     user_id text NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    used_at timestamp with time zone
+    used_at timestamp with time zone,
+    generation bigint
 );
 CREATE TABLE public.sign_in_tries (
     login bytea NOT NULL,

@@ -23,7 +23,7 @@ from shared.contracts.rpc.people import (
     session_digest,
 )
 from shared.db.pool import Pool
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, Forbidden, NotFound
 from shared.runtime.settings import ServiceSettings
 from shared.security.secrets import digest
 from tests.support.auths import new_account, running_auth
@@ -72,7 +72,7 @@ async def test_a_session_is_worth_what_the_users_role_allows(ask: RpcClient, acc
     assert not (await verdict(ask, owner)).active
 
 
-async def test_sessions_end_with_the_password_the_user_and_a_sign_out(ask: RpcClient, account: int) -> None:
+async def test_sessions_and_links_end_with_the_password_the_user_and_a_sign_out(ask: RpcClient, account: int) -> None:
     await new_user(ask, account, "ana")
     user = await new_user(ask, account, "bob")
     known: Named = {"account": account, "id": user.id}
@@ -82,8 +82,11 @@ async def test_sessions_end_with_the_password_the_user_and_a_sign_out(ask: RpcCl
         (question(registry.AUTH_USER_SET, SetUser(**known, disabled=True), 20), True),
     ):
         assert (await verdict(ask, user)).account == account
+        link = await ask.ask(registry.AUTH_LINK_CREATE, CreateLink(**known))
         await put(ask)
         assert (await verdict(ask, user)).account is None
+        with pytest.raises(Forbidden):
+            await ask.ask(registry.AUTH_LINK_USE, UseLink(digest=digest(link.token), address="192.0.2.7"))
         if not disables:
             user = await check(ask, user, "copper lantern 7")
     enabled = await ask.ask(registry.AUTH_USER_SET, SetUser(**known, disabled=False))

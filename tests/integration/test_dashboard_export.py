@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.gateway.dashboard.messages.export import MAX_AT_ONCE
+from services.gateway.dashboard.messages.export import MAX_OF_ACCOUNT
 from services.gateway.dashboard.messages.sheets import COLUMNS
 from services.gateway.dashboard.store.messages import EXPORTED_AT_ONCE
 from tests.support import http
@@ -133,7 +133,7 @@ async def test_few_run_at_once_and_who_hangs_up_makes_room(here: World) -> None:
     await fill(here, EXPORTED_AT_ONCE, "x" * LARGE)
     async with visiting(here) as browser:
         async with contextlib.AsyncExitStack() as stack:
-            for _ in range(MAX_AT_ONCE):
+            for _ in range(MAX_OF_ACCOUNT):
                 await stack.enter_async_context(stalled(browser))
             refused = await browser.get(EXPORT)
             assert (refused.status, refused.headers["retry-after"]) == (429, "30")

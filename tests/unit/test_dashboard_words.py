@@ -80,6 +80,7 @@ def _head(name: str) -> str:
         (None, "de, fr;q=0.1", "fr"),
         (None, "de", "en"),
         (None, "fr;q=nonsense, en;q=0.5", "en"),
+        (None, "en; q=0.5, fr; q=0.9", "fr"),
         ("fr", "en", "fr"),
         ("xx", "fr", "fr"),
         (None, ",;;=,*" * 500, "en"),

@@ -206,8 +206,8 @@ class Users:
         async with recording(self._pool, actor) as record:
             expires_at: float | None = await record.connection.fetchval(
                 """
-                insert into sign_in_links (digest, user_id, expires_at)
-                select $3, id, now() + make_interval(secs => $4) from users
+                insert into sign_in_links (digest, user_id, expires_at, generation)
+                select $3, id, now() + make_interval(secs => $4), generation from users
                 where id = $2 and account_id = $1 and disabled_at is null
                 returning extract(epoch from expires_at)::float8
                 """,
@@ -221,7 +221,10 @@ class Users:
         return expires_at
 
     async def use_link(self, digest: bytes, address: str) -> User | None:
-        """Spends a link and tells whom it signs in; None for one that is unknown, spent or expired."""
+        """Spends a link and tells whom it signs in; None for one that is unknown, spent, expired or ended.
+
+        What ends a user's sessions ends the links from before; one of the former version has no generation.
+        """
         user: str | None = await self._pool.fetchval("select user_id from sign_in_links where digest = $1", digest)
         if user is None:
             return None
@@ -230,10 +233,11 @@ class Users:
                 f"""
                 with spent as (
                     update sign_in_links set used_at = now()
-                    where digest = $1 and used_at is null and expires_at > now() returning user_id
+                    where digest = $1 and used_at is null and expires_at > now() returning user_id, generation
                 )
                 update users u set last_sign_in_at = now() from spent
                 where u.id = spent.user_id and u.disabled_at is null
+                    and u.generation = coalesce(spent.generation, u.generation)
                 returning {_SHOWN}
                 """,
                 digest,

@@ -23,7 +23,7 @@ from services.gateway.dashboard.account.shelves import PAGE, shelf
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
-from services.gateway.dashboard.frame.pages import Pages, go
+from services.gateway.dashboard.frame.pages import Pages, go, link
 from services.gateway.scopes import OPT, SCOPES
 from shared.bus.rpc import RpcClient
 from shared.contracts.rpc.listing import Standing
@@ -148,6 +148,7 @@ def _shown_once(
     return pages.show(
         request,
         "keys/made.html",
+        source=link(f"{kind.path}/{made.id}"),
         kind=kind.name,
         id=made.id,
         name=name,

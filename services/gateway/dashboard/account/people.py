@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
-from services.gateway.dashboard.frame.pages import PREFIX, Pages, go
+from services.gateway.dashboard.frame.pages import PREFIX, Pages, go, link
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
@@ -151,7 +151,15 @@ async def _link(request: VisitorRequest, pages: Pages, rpc: RpcClient, user: Use
     asked = CreateLink(account=request.user.account, id=user.id, actor=request.user.actor)
     made = await rpc.ask(registry.AUTH_LINK_CREATE, asked)
     url = f"{pages.base_url}{PREFIX}/link/{made.token}"
-    return pages.show(request, "people/link.html", user=user, url=url, expires_at=made.expires_at, invited=invited)
+    return pages.show(
+        request,
+        "people/link.html",
+        source=link(f"/people/{user.id}"),
+        user=user,
+        url=url,
+        expires_at=made.expires_at,
+        invited=invited,
+    )
 
 
 def _form(

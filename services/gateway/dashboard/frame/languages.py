@@ -57,7 +57,7 @@ def preferred(cookie: str | None, accepted: str) -> str:
     """A browser's language: the one that was picked, else the best of `accepted` that we speak (RFC 9110, 12.5.4)."""
     if cookie in LANGUAGES:
         return cookie
-    wishes = [wish.strip().lower().partition(";q=")[::2] for wish in accepted[:1000].split(",")]
+    wishes = [wish.partition(";q=")[::2] for wish in accepted[:1000].lower().replace(" ", "").split(",")]
     for name, _ in sorted(wishes, key=lambda wish: _weight(wish[1]), reverse=True):
         if (language := name.partition("-")[0]) in LANGUAGES:
             return language

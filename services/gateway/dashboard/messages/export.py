@@ -1,7 +1,9 @@
 """Everything that a search finds as a CSV file, streamed: no more than a batch of it is ever in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,6 +30,9 @@ from shared.errors import SmsFleetError
 log = structlog.get_logger()
 
 MAX_AT_ONCE: Final = 4
+MAX_OF_ACCOUNT: Final = 2
+"""So that no account keeps the others from theirs."""
+
 TRY_AGAIN_S: Final = 30
 
 TAKES_S: Final = 60.0
@@ -35,21 +40,23 @@ TAKES_S: Final = 60.0
 
 
 class Exports:
-    """How many exports run here at once."""
+    """How many exports run here at once, by account."""
 
     def __init__(self) -> None:
         """None runs."""
-        self._running = 0
+        self._running = Counter[int]()
 
-    def begin(self) -> None:
-        """One more. Raises RateLimited where too many run."""
-        if self._running >= MAX_AT_ONCE:
+    def begin(self, account: int) -> Callable[[], None]:
+        """One more; what is returned ends it. Raises RateLimited where too many run."""
+        if self._running[account] >= MAX_OF_ACCOUNT or self._running.total() >= MAX_AT_ONCE:
             raise RateLimited(TRY_AGAIN_S, "Too many exports run at once.")
-        self._running += 1
+        self._running[account] += 1
+        return functools.partial(self._end, account)
 
-    def end(self) -> None:
-        """One less."""
-        self._running -= 1
+    def _end(self, account: int) -> None:
+        self._running[account] -= 1
+        if not self._running[account]:
+            del self._running[account]
 
 
 @get("/messages/export.csv", opt={OPT: "sms:read"})
@@ -66,13 +73,13 @@ async def export(
     if faults:
         return Response(b"", status_code=303, headers={"Location": link("/messages", **search._asdict())})
     called = names(await phones_of(rpc, request.user.account))
-    exports.begin()
+    end = exports.begin(request.user.account)
     try:
         batches = messages.export(request.user.account, filter_)
         # Read before the first byte goes out, while the answer can still be an error's page.
         first = await anext(batches)
     except BaseException:
-        exports.end()
+        end()
         raise
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -81,24 +88,24 @@ async def export(
             yield sheet(rows, called, verdict.time_zone)
 
     day = datetime.fromtimestamp(pages.writing(request).now, UTC).astimezone(zone_of(verdict.time_zone)).date()
-    return _File(f"messages-{day.isoformat()}.csv", chunks(), exports)
+    return _File(f"messages-{day.isoformat()}.csv", chunks(), end)
 
 
 class _File(Stream):
     """A download of unknown length."""
 
-    def __init__(self, name: str, chunks: AsyncIterator[bytes], exports: Exports) -> None:
+    def __init__(self, name: str, chunks: AsyncIterator[bytes], end: Callable[[], None]) -> None:
         super().__init__(
             chunks,
             media_type="text/csv",
             headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"},
         )
         self._chunks = chunks
-        self._exports = exports
+        self._end = end
 
     def to_asgi_response(self, *arguments: Any, **named: Any) -> ASGIResponse:
         plain = super().to_asgi_response(*arguments, **named)
-        return _Sending(plain, self._chunks, self._exports)
+        return _Sending(plain, self._chunks, self._end)
 
 
 class _Sending(ASGIStreamingResponse):
@@ -108,16 +115,16 @@ class _Sending(ASGIStreamingResponse):
     the download failed: a part of a file never looks like the whole.
     """
 
-    def __init__(self, plain: ASGIResponse, chunks: AsyncIterator[bytes], exports: Exports) -> None:
+    def __init__(self, plain: ASGIResponse, chunks: AsyncIterator[bytes], end: Callable[[], None]) -> None:
         super().__init__(iterator=chunks, headers=dict(plain.headers.items()), status_code=plain.status_code)
         self._chunks = chunks
-        self._exports = exports
+        self._end = end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._exports.end()
+            self._end()
 
     async def send_body(self, send: Send, receive: Receive) -> None:
         leaving = asyncio.create_task(_left(receive), name="export")

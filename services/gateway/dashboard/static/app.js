@@ -250,7 +250,7 @@ document.addEventListener("submit", (event) => {
   if (form.method !== "post") return;
   if (form.dataset.sent !== undefined) event.preventDefault();
   form.dataset.sent = "";
-  setTimeout(() => delete form.dataset.sent, 5_000);
+  setTimeout(() => delete form.dataset.sent, 15_000);
 });
 
 enhance(document);
