@@ -91,6 +91,11 @@ class Results:
         return Completed(sum(row["count"] for row in rows), turns)
 
 
+def sentence_of(last_error: str) -> str:
+    """An expression of SQL: a `last_error` without the class that it begins with."""
+    return f"regexp_replace({last_error}, '^[a-z_]+: ', '')"
+
+
 def _lines(headers: Sequence[tuple[str, str]]) -> str:
     """Headers as one text, which unlike a list of lists has a form in Postgres whatever their number."""
     return "\n".join(f"{name}: {value}" for name, value in headers).replace("\0", "")
@@ -228,10 +233,11 @@ with result as materialized (
     where e.id = t.endpoint_id and t.gone and e.state = 'enabled'
 ), told as (
     insert into endpoint_events (account_id, endpoint_id, type, reason)
-    select account_id, endpoint_id, event, coalesce(error, last_error) from turned where event is not null
+    select account_id, endpoint_id, event, {sentence_of("coalesce(error, last_error)")}
+    from turned where event is not null
     union all
     select account_id, endpoint_id, 'endpoint.failing',
-        format('It has refused %s event(s) for good while it took others: %s', given_up, error)
+        format('It has refused %s event(s) for good while it took others: %s', given_up, {sentence_of("error")})
     from turned where given_up > 0
 ), replayed as (
     update replays r

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.webhooks.breaker import DISABLE_AFTER_DAYS
+from services.webhooks.store.results import sentence_of
 from shared.db.pool import Pool
 
 TRY_LOCK = "select pg_try_advisory_xact_lock(hashtextextended($1, 0))"
@@ -46,7 +47,7 @@ class Upkeep:
         return Standing(**row)
 
 
-_DISABLE_DEAD = """
+_DISABLE_DEAD = f"""
 with dead as materialized (
     select s.endpoint_id, s.account_id, s.last_error
     from endpoint_state s join endpoints e on e.id = s.endpoint_id
@@ -57,7 +58,7 @@ with dead as materialized (
 ), disabled as (
     update endpoints e
     set state = 'disabled', state_since = now(),
-        reason = format('It has failed for %s days: %s', $1, regexp_replace(d.last_error, '^[a-z_]+: ', ''))
+        reason = format('It has failed for %s days: %s', $1, {sentence_of("d.last_error")})
     from dead d
     where e.id = d.endpoint_id and e.state = 'enabled'
     returning e.id, e.reason, e.account_id
