@@ -53,11 +53,21 @@ def _range(text: str) -> tuple[int, int]:
 
 def _list(args: argparse.Namespace) -> int:
     from shared.contracts import registry
-    from shared.contracts.rpc.phones import ListDevices
+    from shared.contracts.rpc.phones import MAX_LISTED, Devices, ListDevices
 
     async def work(rpc: "RpcClient") -> "Devices":
         account = await account_called(rpc, args.account)
-        return await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account.id))
+        pages = [await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account.id, limit=MAX_LISTED))]
+        while after := pages[-1].after:
+            further = ListDevices(account.id, after=after, limit=MAX_LISTED)
+            pages.append(await rpc.ask(registry.DISPATCHER_DEVICE_LIST, further))
+        return Devices(
+            [device for page in pages for device in page.devices],
+            [budget for page in pages for budget in page.budgets],
+            [app for page in pages for app in page.apps],
+            total=pages[-1].total,
+            online=pages[-1].online,
+        )
 
     found = asking(work)
     budgets = {(each.device, each.slot): each for each in found.budgets}

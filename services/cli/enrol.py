@@ -150,8 +150,9 @@ class _Enrolment:
             raise Conflict("The enrolment key was revoked meanwhile.")
         if key.device is None:
             return None
-        devices = (await self._rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account.id))).devices
-        return next((each for each in devices if each.id == key.device and each.online), None)
+        wish = ListDevices(account.id, ids=[key.device])
+        devices = (await self._rpc.ask(registry.DISPATCHER_DEVICE_LIST, wish)).devices
+        return next((each for each in devices if each.online), None)
 
     async def _first_text(self, account: "Account", device: "Device") -> None:
         """Sends it as any program would, with a key of its own that ends at once."""

@@ -30,6 +30,7 @@ from services.dispatcher.store.apps import Apps
 from services.dispatcher.store.budgets import Budgets
 from services.dispatcher.store.campaigns import Campaigns
 from services.dispatcher.store.dead import DeadLetterBox
+from services.dispatcher.store.directory import Directory
 from services.dispatcher.store.feeding import Feeding
 from services.dispatcher.store.inbox import Inbox
 from services.dispatcher.store.leases import Leases
@@ -100,7 +101,7 @@ def assemble(settings: DispatcherSettings, pool: Pool, client: Client, broker: N
         messages, Reports(pool), inbox, dead, fleet, paces, wakes, outbox_filled, hinter, random.random
     ).all()
     signs = Signs(pool)
-    devices = DeviceAnswers(phones, roster, budgets, signs, wakes, outbox_filled)
+    devices = DeviceAnswers(phones, Directory(pool), budgets, signs, wakes, outbox_filled)
     answers = Answers(stories, inbox, dead, publishers, wakes, outbox_filled)
     watchdog, campaigns = Watchdog(Watch(pool)), Campaigns(pool)
     apps = Apps(pool)

@@ -1,13 +1,26 @@
 """Answers people's questions about phones: which there are, what their SIMs may send, and that one is to go."""
 
+from collections.abc import Sequence
+
 from services.dispatcher.budgets import Limits
 from services.dispatcher.store.budgets import Budgets, SimBudget
+from services.dispatcher.store.directory import Directory
 from services.dispatcher.store.phones import Phones
-from services.dispatcher.store.roster import Roster
 from services.dispatcher.store.signs import Signs
 from services.dispatcher.wakes import Wakes
 from shared.contracts.rpc.answers import Done
-from shared.contracts.rpc.phones import Budget, ChangeDevice, Devices, ListDevices, RemoveDevice, SetBudget
+from shared.contracts.rpc.phones import (
+    MAX_LISTED,
+    MAX_NAMED,
+    Budget,
+    ChangeDevice,
+    Devices,
+    ListDevices,
+    NamedDevices,
+    NameDevices,
+    RemoveDevice,
+    SetBudget,
+)
 from shared.errors import Invalid, NotFound
 from shared.runtime.signals import Bell
 
@@ -21,21 +34,34 @@ class DeviceAnswers:
     """One method a question."""
 
     def __init__(
-        self, phones: Phones, roster: Roster, budgets: Budgets, signs: Signs, wakes: Wakes, outbox_filled: Bell
+        self, phones: Phones, directory: Directory, budgets: Budgets, signs: Signs, wakes: Wakes, outbox_filled: Bell
     ) -> None:
         """Rings `outbox_filled` when an answer told events."""
         self._phones = phones
-        self._roster = roster
+        self._directory = directory
         self._budgets = budgets
         self._signs = signs
         self._wakes = wakes
         self._outbox_filled = outbox_filled
 
     async def list(self, ask: ListDevices) -> Devices:
-        """The phones of an account, with what their SIMs may send and have sent, and what the app says of them."""
-        budgets = [_told(budget) for budget in await self._budgets.of_account(ask.account)]
-        apps = await self._signs.of_account(ask.account)
-        return Devices(await self._roster.of_account(ask.account), budgets, apps)
+        """Phones of an account, with what their SIMs may send and have sent, and what the app says of them.
+
+        Raises Invalid (`invalid_ids`).
+        """
+        if ask.ids is not None:
+            page = await self._directory.some(ask.account, _few(ask.ids, MAX_LISTED))
+        else:
+            limit = None if ask.limit is None else max(1, min(ask.limit, MAX_LISTED))
+            page = await self._directory.page(ask.account, ask.before, ask.after, limit)
+        ids = [device.id for device in page.devices]
+        budgets = [_told(budget) for budget in await self._budgets.of_phones(ask.account, ids)]
+        apps = await self._signs.of_phones(ask.account, ids)
+        return Devices(page.devices, budgets, apps, page.before, page.after, page.total, page.online)
+
+    async def names(self, ask: NameDevices) -> NamedDevices:
+        """What phones of an account are called. Raises Invalid (`invalid_ids`)."""
+        return await self._directory.named(ask.account, _few(ask.ids, MAX_NAMED), min(ask.limit, MAX_NAMED))
 
     async def change(self, ask: ChangeDevice) -> Done:
         """Renames, approves or pauses a phone. Raises NotFound, Invalid (`invalid_name`)."""
@@ -67,6 +93,12 @@ class DeviceAnswers:
         if ask.delay_ms is not None:
             await self._wakes.tell_settings(ask.device)
         return Done()
+
+
+def _few(ids: Sequence[str], most: int) -> Sequence[str]:
+    if len(ids) > most:
+        raise Invalid(f"At most {most} phones are asked for at once.", code="invalid_ids")
+    return ids
 
 
 def _told(budget: SimBudget) -> Budget:

@@ -148,6 +148,7 @@ def responders(
         (registry.DISPATCHER_RENEW, leasing.renew),
         (registry.DISPATCHER_CLOSE, leasing.close_session),
         (registry.DISPATCHER_DEVICE_LIST, devices.list),
+        (registry.DISPATCHER_DEVICE_NAMES, devices.names),
         (registry.DISPATCHER_DEVICE_CHANGE, devices.change),
         (registry.DISPATCHER_DEVICE_REMOVE, devices.remove),
         (registry.DISPATCHER_BUDGET_SET, devices.set_budget),

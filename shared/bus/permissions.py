@@ -56,6 +56,7 @@ ASKS: dict[str, tuple[Rpc[Any, Any], ...]] = {
         registry.DISPATCHER_APP_LOSE,
         registry.DISPATCHER_APP_SIGNS,
         registry.DISPATCHER_DEVICE_LIST,
+        registry.DISPATCHER_DEVICE_NAMES,
         registry.DISPATCHER_DEVICE_CHANGE,
         registry.DISPATCHER_DEVICE_REMOVE,
         registry.DISPATCHER_BUDGET_SET,

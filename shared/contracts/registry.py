@@ -159,6 +159,7 @@ DISPATCHER_TAKE = Rpc("dispatcher", "take", phones.TakeAttempts, phones.TakenAtt
 DISPATCHER_RENEW = Rpc("dispatcher", "renew", phones.RenewSessions, phones.SessionsRenewed)
 DISPATCHER_CLOSE = Rpc("dispatcher", "close", phones.CloseSession, answers.Done)
 DISPATCHER_DEVICE_LIST = Rpc("dispatcher", "device_list", phones.ListDevices, phones.Devices)
+DISPATCHER_DEVICE_NAMES = Rpc("dispatcher", "device_names", phones.NameDevices, phones.NamedDevices)
 DISPATCHER_BUDGET_SET = Rpc("dispatcher", "budget_set", phones.SetBudget, answers.Done)
 DISPATCHER_DEVICE_CHANGE = Rpc("dispatcher", "device_change", phones.ChangeDevice, answers.Done)
 DISPATCHER_DEVICE_REMOVE = Rpc("dispatcher", "device_remove", phones.RemoveDevice, answers.Done)

@@ -81,7 +81,7 @@ async def test_taking_twice_is_charged_once(pool: Pool) -> None:
     asked = [Asked(leased[0].message, 1, device, session, ACCOUNT)]
     for _ in range(3):
         assert await stores.leases.take(asked)
-    (budget, _) = await Budgets(pool).of_account(ACCOUNT)
+    (budget, _) = await Budgets(pool).of_phones(ACCOUNT, [device])
     assert budget.used.per_day == 1
 
 
@@ -135,8 +135,8 @@ async def test_the_rest_between_two_sends_is_drawn_from_the_range(pool: Pool) ->
 @pytest.mark.parametrize(("protocol", "expected"), [("smsgate", 2), ("socket", 0)])
 async def test_only_phones_of_the_apps_protocol_begin_with_budgets(pool: Pool, protocol: str, expected: int) -> None:
     stores = await Stores.on(pool)
-    await opened(stores, protocol=protocol)
-    assert len(await Budgets(pool).of_account(ACCOUNT)) == expected
+    device, _ = await opened(stores, protocol=protocol)
+    assert len(await Budgets(pool).of_phones(ACCOUNT, [device])) == expected
 
 
 async def test_a_limit_can_be_changed_and_taken_away_and_another_account_may_not(pool: Pool) -> None:
@@ -145,7 +145,7 @@ async def test_a_limit_can_be_changed_and_taken_away_and_another_account_may_not
     device, session = await limited(pool, stores, per_minute=1, per_day=5)
     assert await budgets.set(ACCOUNT + 1, device, None, Limits(per_minute=9), None) is None
     assert await budgets.set(ACCOUNT, device, 1, Limits(per_minute=0), (1, 2)) == 1
-    one, two = await budgets.of_account(ACCOUNT)
+    one, two = await budgets.of_phones(ACCOUNT, [device])
     assert (one.limits, one.delay_ms) == (Limits(None, None, 5), (1, 2))
     assert (two.limits, two.delay_ms) == (Limits(1, None, 5), NO_DELAY)
     assert await budgets.set(ACCOUNT, device, None, Limits(0, 0, 0), None) == 2

@@ -1,5 +1,6 @@
 """What SIMs may send and what they have used: settings, and the SQL by which leases and takes keep to them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.dispatcher.budgets import SPANS, Limits
@@ -62,9 +63,9 @@ class Budgets:
         count: int | None = await self._pool.fetchval(_SET, account, device, slot, *limits, low, high)
         return count
 
-    async def of_account(self, account: int) -> list[SimBudget]:
-        """The budgets of an account's phones, by phone and slot."""
-        rows = await self._pool.fetch(_OF_ACCOUNT, account)
+    async def of_phones(self, account: int, devices: Sequence[str]) -> list[SimBudget]:
+        """The budgets of these phones of an account, by phone and slot."""
+        rows = await self._pool.fetch(_OF_PHONES, account, devices)
         return [
             SimBudget(
                 row["device_id"],
@@ -102,12 +103,13 @@ with phone as (
 select case when exists (select from phone) then (select count(*)::int from changed) end
 """
 
-_OF_ACCOUNT = f"""
+_OF_PHONES = f"""
 with clock as (
     select now() as time
 ), used as (
     {USED}
-    where b.device_id in (select id from devices where account_id = $1 and deleted_at is null)
+    where b.device_id = any($2::text[])
+        and b.device_id in (select id from devices where account_id = $1 and deleted_at is null)
     group by 1, 2, 3, 4
 )
 select b.*, sum(u.used) filter (where span = 'minute')::int as used_minute,

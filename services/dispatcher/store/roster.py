@@ -1,12 +1,10 @@
-"""Reads the phones as they are: who is online and how busy, for the choice of phones, for people, and as events."""
+"""Reads the phones as they are: who is online and how busy, for the choice of phones and as events."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from services.dispatcher.routing import OnlinePhone, QueueKey
 from services.dispatcher.store.work import LEASE_S, in_turn
-from shared.contracts.phone import Sim
-from shared.contracts.rpc.phones import Device
 from shared.db.pool import Pool
 
 ONLINE_AFTER_S = 2
@@ -67,33 +65,6 @@ class Roster:
         ]
         waiting = await self._pool.fetch(_BACKLOG, list({phone.account for phone in phones}), LOOKED_AT)
         return phones, {QueueKey(row["account_id"], None, None, row["channel"]): row["parts"] for row in waiting}
-
-    async def of_account(self, account: int) -> list[Device]:
-        """The phones of an account, in order of enrolment."""
-        rows = await self._pool.fetch(_LIST, account, LEASE_S, PACE_FADES_S, LEAST_SENDS)
-        return [
-            Device(
-                id=row["id"],
-                name=row["name"],
-                online=row["online"],
-                present=row["present"],
-                paused=row["paused"],
-                approved=row["approved"],
-                protocol=row["protocol"],
-                software=row["software"],
-                session=row["session"],
-                channels=list(row["channels"]),
-                last_seen_at=row["last_seen_at"],
-                last_report_at=row["last_report_at"],
-                held=row["held"],
-                failure_rate=row["failure_rate"],
-                sims=[
-                    Sim(slot=slot, number=number, carrier=carrier)
-                    for slot, number, carrier in zip(row["slots"], row["numbers"], row["carriers"], strict=True)
-                ],
-            )
-            for row in rows
-        ]
 
     async def tell_presence(self) -> list[int]:
         """Phones that came or went are told as events; returns their accounts, none while another replica does it."""
@@ -162,23 +133,6 @@ select q.account_id, q.channel, (
 ) as parts
 from queues q
 where q.account_id = any($1) and q.device_id is null and q.sim is null
-"""
-
-_LIST = f"""
-select d.id, coalesce(d.given_name, d.name) as name, d.approved, d.protocol, d.software, d.session, d.channels,
-    d.present, d.paused_at is not null as paused,
-    d.closed_at is null and d.renewed_at > now() - make_interval(secs => $2::int) as online,
-    extract(epoch from d.last_seen_at)::float8 as last_seen_at,
-    extract(epoch from p.at)::float8 as last_report_at,
-    case when (p.succeeded + p.failed) * f.fade >= $4 then p.failed / (p.succeeded + p.failed) end as failure_rate,
-    (select count(*)::int from work w where w.holder = d.id and w.state in ('leased', 'taken')) as held,
-    array(select slot from sims s where s.device_id = d.id order by slot) as slots,
-    array(select number from sims s where s.device_id = d.id order by slot) as numbers,
-    array(select carrier from sims s where s.device_id = d.id order by slot) as carriers
-from devices d left join paces p on p.device_id = d.id
-cross join lateral (select {_FADED} as fade) f
-where d.account_id = $1 and d.deleted_at is null
-order by d.created_at, d.id
 """
 
 _PRESENCE = f"""

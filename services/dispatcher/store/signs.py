@@ -49,9 +49,9 @@ class Signs:
                         [_utc(sign.seen_at) for _, _, sign in found],
                     )
 
-    async def of_account(self, account: int) -> list[AppFacts]:
-        """What the account's phones of this kind let be known, by phone."""
-        return [AppFacts(**dict(row)) for row in await self._pool.fetch(_OF_ACCOUNT, account)]
+    async def of_phones(self, account: int, devices: Sequence[str]) -> list[AppFacts]:
+        """What those of an account's phones let be known that are of this kind, by phone."""
+        return [AppFacts(**dict(row)) for row in await self._pool.fetch(_OF_PHONES, account, devices)]
 
 
 def _utc(seconds: float | None) -> dt.datetime | None:
@@ -122,12 +122,12 @@ with told as (
 update apps a set clock_doubted_at = s.seen_at from suspect s where a.device_id = s.device_id
 """
 
-_OF_ACCOUNT = """
+_OF_PHONES = """
 select p.device_id as device, p.status, p.battery, p.failed_texts, p.signed_at is not null as signed, p.clock_off_s,
     extract(epoch from p.health_at)::float8 as health_at, extract(epoch from p.hooked_at)::float8 as hooked_at,
     extract(epoch from p.unsigned_at)::float8 as unsigned_at,
     extract(epoch from p.clock_doubted_at)::float8 as clock_doubted_at
 from apps p join devices d on d.id = p.device_id
-where d.account_id = $1 and d.deleted_at is null
+where d.account_id = $1 and p.device_id = any($2::text[]) and d.deleted_at is null
 order by 1
 """

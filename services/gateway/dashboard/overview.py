@@ -1,7 +1,7 @@
 """The first page: what happens now, what happened over a day, and what needs a person."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from litestar import get
@@ -12,6 +12,7 @@ from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.charts import Bar
 from services.gateway.dashboard.frame.languages import Words
 from services.gateway.dashboard.frame.pages import Pages, Writing, link
+from services.gateway.dashboard.messages.phonebook import named, names
 from services.gateway.dashboard.store.overview import COUNTED, Overview, Picture
 from services.gateway.dashboard.store.threads import Threads
 from services.gateway.dashboard.webhooks.health import health
@@ -19,7 +20,7 @@ from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.messages import Flag, ListAttention
-from shared.contracts.rpc.phones import Device, ListDevices
+from shared.contracts.rpc.phones import NamedDevices
 from shared.contracts.rpc.webhooks import Endpoint, ListEndpoints
 from shared.errors import Unavailable
 
@@ -60,28 +61,26 @@ async def show(
     """The overview. What cannot be known now is left out, so that the page comes whatever is away."""
     visitor, t, write = request.user, pages.words(request), pages.writing(request)
     account = visitor.account
-    picture, unread, devices, attention, webhooks = await asyncio.gather(
+    picture, unread, (flags, phones), webhooks = await asyncio.gather(
         _or_none(overview.read(account)),
         _or_none(threads.unread(account)),
-        _or_none(rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account), TIMEOUT_S)),
-        _or_none(rpc.ask(registry.DISPATCHER_ATTENTION, ListAttention(account), TIMEOUT_S)),
+        _flagged(rpc, account),
         _or_none(rpc.ask(registry.WEBHOOKS_ENDPOINT_LIST, ListEndpoints(account=account), TIMEOUT_S)),
     )
-    parts = (("messages", picture), ("phones", devices), ("attention", attention), ("webhooks", webhooks))
-    phones = devices.devices if devices else None
+    parts = (("messages", picture), ("phones", phones), ("attention", flags), ("webhooks", webhooks))
+    called = names(phones)
     return pages.show(
         request,
         "overview/page.html",
         away=[t(f"overview.part.{name}") for name, found in parts if found is None],
         phones=phones,
-        online=sum(phone.online for phone in phones or ()),
         unread=unread,
         picture=picture,
         counted=COUNTED,
         figures=_figures(picture) if picture else [],
         bars=_bars(picture, t, write) if picture else [],
         peak=max(hour.sent + hour.failed for hour in picture.hours) if picture else 0,
-        signs=[_sign(flag, phones or [], t, write) for flag in (attention.flags if attention else ())[:MAX_FLAGS]],
+        signs=[_sign(flag, called, t, write) for flag in flags or ()],
         endpoints=[(each, _is_well(each)) for each in webhooks.endpoints] if webhooks else None,
     )
 
@@ -91,6 +90,15 @@ async def _or_none(answer: Awaitable[Found]) -> Found | None:
         return await answer
     except Unavailable:
         return None
+
+
+async def _flagged(rpc: RpcClient, account: int) -> tuple[list[Flag] | None, NamedDevices | None]:
+    """The oldest troubles, and the names of their phones with the counts of all; both come of the dispatcher."""
+    attention = await _or_none(rpc.ask(registry.DISPATCHER_ATTENTION, ListAttention(account), TIMEOUT_S))
+    if attention is None:
+        return None, None
+    flags = attention.flags[:MAX_FLAGS]
+    return flags, await _or_none(named(rpc, account, [flag.device for flag in flags], timeout_s=TIMEOUT_S))
 
 
 def _figures(picture: Picture) -> list[Figure]:
@@ -115,13 +123,13 @@ def _bars(picture: Picture, t: Words, write: Writing) -> list[Bar]:
     ]
 
 
-def _sign(flag: Flag, phones: list[Device], t: Words, write: Writing) -> Sign:
-    phone = next((each.name or each.id for each in phones if each.id == flag.device), flag.device or "")
+def _sign(flag: Flag, called: Mapping[str, str], t: Words, write: Writing) -> Sign:
+    device = flag.device or ""
     text = t(
         f"overview.flag.{flag.kind}",
         messages=t("overview.messages", count=flag.messages, number=write.number(flag.messages)),
         span=write.span(flag.oldest_s),
-        phone=phone,
+        phone=called.get(device, device),
     )
     if flag.device:
         return Sign(text, link(f"/phones/{flag.device}"))

@@ -5,6 +5,12 @@ import msgspec
 from shared.contracts.phone import Job, Sim
 from shared.contracts.rpc.apps import AppFacts
 
+MAX_LISTED = 200
+"""Most phones that one page of them holds, and most that are asked for by id."""
+
+MAX_NAMED = 500
+"""Most phones that one answer names."""
+
 
 class OpenSession(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.hello.v1"):
     """A phone said hello at a gateway. `gateway` is the id of that replica."""
@@ -88,9 +94,17 @@ class CloseSession(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.cl
 
 
 class ListDevices(msgspec.Struct, frozen=True, tag="dispatcher.device_list.v1"):
-    """The phones of an account."""
+    """The phones of an account, in order of enrolment: the first, those right `after` a phone or right `before` one.
+
+    `limit` None: all, which only as many phones allow as fit into a message. `ids` asks for these alone, at most
+    MAX_LISTED. Invalid.
+    """
 
     account: int
+    before: str | None = None
+    after: str | None = None
+    limit: int | None = None
+    ids: list[str] | None = None
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,11 +149,50 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Devices(msgspec.Struct, frozen=True, tag="devices"):
-    """Phones in order of enrolment, the budgets of those SIMs that have one, and what the app says of its phones."""
+    """Phones in order of enrolment, the budgets of those SIMs that have one, and what the app says of its phones.
+
+    `before` and `after`: what the pages on both sides are asked for with, None where there is none. `total` and
+    `online` count all phones of the account.
+    """
 
     devices: list[Device]
     budgets: list[Budget] = msgspec.field(default_factory=list)
     apps: list[AppFacts] = msgspec.field(default_factory=list)
+    before: str | None = None
+    after: str | None = None
+    total: int = 0
+    online: int = 0
+
+
+class NameDevices(msgspec.Struct, frozen=True, tag="dispatcher.device_names.v1"):
+    """What the phones of these `ids` are called, and beside them the first of the account until there are `limit`.
+
+    There are at most MAX_NAMED of either. Invalid.
+    """
+
+    account: int
+    ids: list[str] = msgspec.field(default_factory=list)
+    limit: int = 0
+
+
+class NamedDevice(msgspec.Struct, frozen=True, kw_only=True):
+    """As much of a phone as it takes to choose it."""
+
+    id: str
+    name: str
+    online: bool
+    approved: bool
+    paused: bool
+    protocol: str
+    sims: list[Sim]
+
+
+class NamedDevices(msgspec.Struct, frozen=True, tag="named_devices"):
+    """Phones in order of enrolment. `total` and `online` count all of the account."""
+
+    devices: list[NamedDevice]
+    total: int
+    online: int
 
 
 class SetBudget(msgspec.Struct, frozen=True, kw_only=True, tag="dispatcher.budget_set.v1"):

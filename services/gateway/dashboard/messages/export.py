@@ -3,7 +3,7 @@
 import asyncio
 import functools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from services.gateway.dashboard.frame.pages import Pages, link
 from services.gateway.dashboard.messages.phonebook import names, phones_of
 from services.gateway.dashboard.messages.searches import search_of, wanted
 from services.gateway.dashboard.messages.sheets import head, sheet
-from services.gateway.dashboard.store.messages import Messages
+from services.gateway.dashboard.store.messages import Messages, Row
 from services.gateway.errors import RateLimited
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
@@ -59,6 +59,28 @@ class Exports:
             del self._running[account]
 
 
+class Called:
+    """What the phones of an export are called: each is asked for once, none any more after nobody answered."""
+
+    def __init__(self, rpc: RpcClient, account: int) -> None:
+        """Knows none."""
+        self._rpc = rpc
+        self._account = account
+        self._names: dict[str, str] = {}
+        self._asked: set[str] = set()
+        self._away = False
+
+    async def by(self, rows: Iterable[Row]) -> Mapping[str, str]:
+        """The names of those that are known; among them the phones of these rows."""
+        new = {row.sent.device_id for row in rows if row.sent.device_id} - self._asked
+        if new and not self._away:
+            self._asked |= new
+            found = await phones_of(self._rpc, self._account, new)
+            self._names |= names(found)
+            self._away = found is None
+        return self._names
+
+
 @get("/messages/export.csv", opt={OPT: "sms:read"})
 async def export(
     request: VisitorRequest,
@@ -72,7 +94,6 @@ async def export(
     filter_, faults = wanted(search, verdict.region, verdict.time_zone)
     if faults:
         return Response(b"", status_code=303, headers={"Location": link("/messages", **search._asdict())})
-    called = names(await phones_of(rpc, request.user.account))
     end = exports.begin(request.user.account)
     try:
         batches = messages.export(request.user.account, filter_)
@@ -82,10 +103,12 @@ async def export(
         end()
         raise
 
+    called = Called(rpc, request.user.account)
+
     async def chunks() -> AsyncIterator[bytes]:
-        yield head() + sheet(first, called, verdict.time_zone)
+        yield head() + sheet(first, await called.by(first), verdict.time_zone)
         async for rows in batches:
-            yield sheet(rows, called, verdict.time_zone)
+            yield sheet(rows, await called.by(rows), verdict.time_zone)
 
     day = datetime.fromtimestamp(pages.writing(request).now, UTC).astimezone(zone_of(verdict.time_zone)).date()
     return _File(f"messages-{day.isoformat()}.csv", chunks(), end)

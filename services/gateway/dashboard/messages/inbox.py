@@ -158,7 +158,9 @@ async def _thread(
         shape=shape_of(typed.text, visitor.verdict.max_parts, t, write),
         fault=typed.fault,
         key=typed.key or _new_key(),
-        names=names(await phones_of(rpc, visitor.account)),
+        names=names(
+            await phones_of(rpc, visitor.account, [each.device_id for each in talk.said if isinstance(each, Received)])
+        ),
         is_received=_is_received,
         source=source,
     )

@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.pages import Pages, link
-from services.gateway.dashboard.messages.phonebook import names, phones_of
+from services.gateway.dashboard.messages.phonebook import MAX_OPTIONS, has_more, names, phones_of
 from services.gateway.dashboard.messages.searches import Search, place, search_of, wanted
 from services.gateway.dashboard.store.messages import Found, Messages
 from services.gateway.scopes import OPT
@@ -33,7 +33,8 @@ async def show(
     if not faults:
         before, after = (place(request.query_params.get(name, "")) for name in ("before", "after"))
         found = await messages.find(request.user.account, filter_, before, None if before else after)
-    phones, t = await phones_of(rpc, request.user.account), pages.words(request)
+    here, t = [search.phone, *(row.sent.device_id for row in found.rows)], pages.words(request)
+    phones = await phones_of(rpc, request.user.account, here, MAX_OPTIONS)
     return pages.show(
         request,
         "messages/list.html",
@@ -46,6 +47,7 @@ async def show(
         newer=_page(search, after=found.newer),
         export=link(f"{PATH}/export.csv", **search._asdict()),
         names=names(phones),
+        more_phones=has_more(phones),
         states=[("", t("common.all")), *((state, t(f"common.state.{state}")) for state in SEEN_STATES)],
         most=MAX_LISTED_CHARS,
     )

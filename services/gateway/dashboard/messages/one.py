@@ -1,6 +1,6 @@
 """One sent message: its text, what became of it step by step, and what can still be done about it."""
 
-import asyncio
+from collections.abc import Sequence
 from typing import Any, Final
 
 from litestar import Response, get, post
@@ -12,7 +12,7 @@ from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
 from services.gateway.dashboard.frame.pages import Pages, go, link
 from services.gateway.dashboard.messages.phonebook import names, phones_of
-from services.gateway.dashboard.messages.telling import lines, options, seen, waiting
+from services.gateway.dashboard.messages.telling import Line, lines, options, seen, waiting
 from services.gateway.scopes import OPT
 from services.gateway.store import SentRow
 from services.gateway.tracking import Tracker
@@ -128,8 +128,11 @@ async def _page(
     request: VisitorRequest, pages: Pages, rpc: RpcClient, row: SentRow, alert: str = "", status: int = 200
 ) -> Response[Any]:
     account = request.user.account
-    phones, story = await asyncio.gather(phones_of(rpc, account), _story(rpc, account, row))
-    protocols = {phone.id: phone.protocol for phone in phones or ()}
+    story = await _story(rpc, account, row)
+    told = lines(story) if story else []
+    # Whoever did not tell the story does not name its phones either.
+    phones = await phones_of(rpc, account, _devices(row, story, told)) if story else None
+    protocols = {phone.id: phone.protocol for phone in (phones.devices if phones else ())}
     return pages.show(
         request,
         "messages/one.html",
@@ -137,13 +140,17 @@ async def _page(
         row=row,
         state=seen(row),
         story=story,
-        lines=lines(story) if story else [],
+        lines=told,
         waiting=waiting(story, pages.writing(request).now) if story else None,
         options=options(row, protocols.get(row.device_id or "")),
         names=names(phones),
         alert=alert,
         source=link(f"/messages/{row.id.hex()}") if alert else "",
     )
+
+
+def _devices(row: SentRow, story: MessageStory, told: Sequence[Line]) -> list[str | None]:
+    return [row.device_id, row.wanted_device_id, story.preferred_device, *(line.phone for line in told)]
 
 
 async def _story(rpc: RpcClient, account: int, row: SentRow) -> MessageStory | None:

@@ -25,7 +25,7 @@ from services.gateway.dashboard.messages.drafts import (
     meant,
     unusual,
 )
-from services.gateway.dashboard.messages.phonebook import options, phones_of
+from services.gateway.dashboard.messages.phonebook import MAX_OPTIONS, options, phones_of
 from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
@@ -146,7 +146,8 @@ async def _form(
     status: int = 200,
 ) -> Response[Any]:
     t, write = pages.words(request), pages.writing(request)
-    phones = await phones_of(rpc, request.user.account)
+    phones = await phones_of(rpc, request.user.account, [_device(draft)], MAX_OPTIONS)
+    senders, has_more_senders = options(phones, t, draft.by)
     return pages.show(
         request,
         "send/form.html",
@@ -155,7 +156,8 @@ async def _form(
         faults=_NO_FAULTS | {field: told(t, fault) for field, fault in (faults or {}).items()},
         shape=shape_of(draft.text, request.user.verdict.max_parts, t, write),
         phones=phones,
-        senders=options(phones, t),
+        senders=senders,
+        more_senders=has_more_senders,
         priorities=[(name, t(f"send.priority.{name}")) for name in PRIORITIES],
         lives=[("", t("send.valid.default")), *((str(each), write.span(each)) for each in LIVES_S)],
     )
@@ -164,7 +166,8 @@ async def _form(
 async def _check(
     request: VisitorRequest, pages: Pages, rpc: RpcClient, draft: Draft, read: Meant, shape: Segments
 ) -> Response[Any]:
-    t, phones = pages.words(request), await phones_of(rpc, request.user.account)
+    t = pages.words(request)
+    senders, _ = options(await phones_of(rpc, request.user.account, [_device(draft)]), t, draft.by)
     return pages.show(
         request,
         "send/check.html",
@@ -172,7 +175,7 @@ async def _check(
         read=read,
         shape=shape,
         unusual=unusual(draft.text) if shape.encoding == "ucs2" else [],
-        sender=dict(options(phones, t)).get(draft.by, draft.by),
+        sender=dict(senders).get(draft.by, draft.by),
     )
 
 
@@ -194,6 +197,10 @@ def told(t: Words, fault: Fault) -> str:
 def status_of(error: SmsFleetError) -> int:
     """The HTTP status for an error of REFUSED."""
     return next(status for kind, status in _REFUSALS.items() if isinstance(error, kind))
+
+
+def _device(draft: Draft) -> str:
+    return draft.by.partition(":")[0]
 
 
 def _new_key() -> str:

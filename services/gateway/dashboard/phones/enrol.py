@@ -103,8 +103,10 @@ async def watch(
     key = next((each for each in keys if each.id == key_id and not each.multi), None)
     if key is None:
         raise NotFound
-    phones = fleet(await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account))) if key.device else []
-    phone = next((each for each in phones if each.device.id == key.device), None)
+    phone = None
+    if key.device:
+        found = await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account, ids=[key.device]))
+        phone = next(iter(fleet(found)), None)
     return pages.show(
         request,
         "phones/watch.html",

@@ -60,12 +60,15 @@ def fleet(found: Devices, flags: Sequence[Flag] = ()) -> list[Phone]:
     """The phones in order of enrolment."""
     budgets = {(budget.device, budget.slot): budget for budget in found.budgets}
     apps = {app.device: app for app in found.apps}
+    wrong: dict[str | None, list[Flag]] = {}
+    for flag in flags:
+        wrong.setdefault(flag.device, []).append(flag)
     return [
         Phone(
             device,
             [Slot(sim, budgets.get((device.id, sim.slot))) for sim in device.sims],
             apps.get(device.id),
-            [flag for flag in flags if flag.device == device.id],
+            wrong.get(device.id, []),
         )
         for device in found.devices
     ]

@@ -15,7 +15,8 @@ from services.gateway.admission import Admission, Submission
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import Visitor, VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
-from services.gateway.dashboard.frame.pages import PREFIX, Pages, go
+from services.gateway.dashboard.frame.pages import PREFIX, Pages, go, link
+from services.gateway.dashboard.messages.phonebook import DEVICE_ID
 from services.gateway.dashboard.phones.fleet import Phone, fleet
 from services.gateway.errors import KeyReused, NoDevice
 from services.gateway.scopes import OPT
@@ -23,14 +24,14 @@ from shared.bus.rpc import RpcClient
 from shared.contracts import registry
 from shared.contracts.rpc.auth import RevokeDevice
 from shared.contracts.rpc.messages import ListAttention
-from shared.contracts.rpc.phones import ChangeDevice, ListDevices, RemoveDevice, SetBudget
+from shared.contracts.rpc.phones import ChangeDevice, Devices, ListDevices, RemoveDevice, SetBudget
 from shared.errors import Invalid, NotFound, SmsFleetError
 from shared.model.numbers import parse_recipient
 
 READ: Final = {OPT: "devices:read"}
 MANAGE: Final = {OPT: "devices:manage"}
 
-DEVICE_ID: Final = re.compile(r"[A-Za-z0-9_-]{21}")
+PAGE: Final = 50
 SPANS: Final = ("minute", "hour", "day")
 
 _KEY: Final = re.compile(r"[0-9a-f]{32}")
@@ -54,15 +55,14 @@ class Asked(NamedTuple):
 
     async def page(self, faults: Mapping[str, str], form: Form, status: int = HTTPStatus.OK) -> Template:
         """The phone's page; `faults` by field, beside what was typed. Raises NotFound."""
-        found = await phones_of(self.rpc, self.visitor.account)
-        phone = next((each for each in found if each.device.id == self.device), None)
-        if phone is None:
+        _, phones = await _read(self.rpc, ListDevices(self.visitor.account, ids=[self.device]))
+        if not phones:
             raise NotFound
         return self.pages.show(
             self.request,
             "phones/one.html",
             status=status,
-            phone=phone,
+            phone=phones[0],
             faults=faults,
             typed=form,
             key=secrets.token_hex(16),
@@ -77,8 +77,18 @@ class Asked(NamedTuple):
 
 @get("/phones", opt=READ)
 async def show(request: VisitorRequest, pages: NamedDependency[Pages], rpc: NamedDependency[RpcClient]) -> Template:
-    """All phones, and how each fares."""
-    return pages.show(request, "phones/list.html", phones=await phones_of(rpc, request.user.account))
+    """A page of the phones in order of enrolment, and how each fares."""
+    before, after = (_place(request, name) for name in ("before", "after"))
+    found, phones = await _read(rpc, ListDevices(request.user.account, before, after, PAGE))
+    return pages.show(
+        request,
+        "phones/list.html",
+        phones=phones,
+        total=found.total,
+        online=found.online,
+        back=link("/phones", before=found.before) if found.before else None,
+        on=link("/phones", after=found.after) if found.after else None,
+    )
 
 
 @get("/phones/{device:str}", opt=READ)
@@ -212,11 +222,17 @@ async def remove(
     return go("/phones", "phones.notice.removed")
 
 
-async def phones_of(rpc: RpcClient, account: int) -> list[Phone]:
-    """The account's phones with what is wrong with each."""
-    found = await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(account))
-    flags = (await rpc.ask(registry.DISPATCHER_ATTENTION, ListAttention(account))).flags if found.devices else []
-    return fleet(found, flags)
+async def _read(rpc: RpcClient, asked: ListDevices) -> tuple[Devices, list[Phone]]:
+    """What the dispatcher answers, and its phones with what is wrong with each."""
+    found = await rpc.ask(registry.DISPATCHER_DEVICE_LIST, asked)
+    flags = (await rpc.ask(registry.DISPATCHER_ATTENTION, ListAttention(asked.account))).flags if found.devices else []
+    return found, fleet(found, flags)
+
+
+def _place(request: VisitorRequest, name: str) -> str | None:
+    """The phone that a page begins behind; None for what is no phone's id."""
+    text = request.query_params.get(name, "")
+    return text if DEVICE_ID.fullmatch(text) else None
 
 
 def asked(request: VisitorRequest, pages: Pages, rpc: RpcClient, device: str) -> Asked:

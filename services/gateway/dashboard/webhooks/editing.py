@@ -12,11 +12,11 @@ from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
 from services.gateway.dashboard.frame.pages import PREFIX, Pages, go
+from services.gateway.dashboard.messages.phonebook import MAX_OPTIONS, has_more, named, names
 from services.gateway.dashboard.webhooks import wishes
 from services.gateway.dashboard.webhooks.endpoints import NEED, Hook, hook
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
-from shared.contracts.rpc.phones import ListDevices
 from shared.contracts.rpc.webhooks import CreateEndpoint, Endpoint, Format, UpdateEndpoint
 from shared.errors import Invalid
 
@@ -111,9 +111,9 @@ async def _form(
     status: int = HTTPStatus.OK,
 ) -> Template:
     """The form of a webhook, or of one to be."""
-    found = await rpc.ask(registry.DISPATCHER_DEVICE_LIST, ListDevices(request.user.account))
-    names = {device.id: device.name for device in found.devices}
-    gone = endpoint.filter.devices if endpoint else []
+    chosen = [*(endpoint.filter.devices if endpoint else ()), *wishes.devices(form)]
+    found = await named(rpc, request.user.account, chosen, MAX_OPTIONS)
+    called = names(found)
     return pages.show(
         request,
         "webhooks/form.html",
@@ -122,7 +122,8 @@ async def _form(
         action=f"{PREFIX}/webhooks/{endpoint.id}/edit" if endpoint else f"{PREFIX}/webhooks/new",
         groups=wishes.groups(endpoint),
         # A removed phone may still stand in the filter, and must not leave it unseen.
-        devices=names | {id: id for id in gone if id not in names},
+        devices=called | {id: id for id in chosen if id not in called},
+        more_devices=has_more(found),
         faults=faults,
         typed=form,
     )

@@ -84,7 +84,7 @@ def wish(form: Form, format: str, *, is_new: bool) -> Wish:
         "description": form.get("description", ""),
         "filter": Filter(
             types=[] if format == "classic" else _chosen(form, _TYPE),
-            devices=_chosen(form, _DEVICE),
+            devices=devices(form),
             sims=_sims(form.get("sims", ""), faults),
             numbers=_words(form.get("numbers", "").replace(",", "\n").splitlines()),
         ),
@@ -106,6 +106,11 @@ def wish(form: Form, format: str, *, is_new: bool) -> Wish:
     if is_new and (secret := form.get("secret", "").strip()):
         values["secret"] = secret
     return Wish(values, faults)
+
+
+def devices(form: Form) -> list[str]:
+    """The ids of the phones that are ticked."""
+    return _chosen(form, _DEVICE)
 
 
 def _chosen(form: Form, prefix: str) -> list[str]:
