@@ -11,7 +11,7 @@ UV := .venv/bootstrap/bin/uv
 PYTEST := $(BIN)/python -m pytest
 # A file stays on one worker: its tests share the system that they started.
 APART := browser chaos containers interop kills manifests
-PYTEST_ALL = $(PYTEST) -n 4 --dist loadfile $(APART:%=--ignore=tests/%)
+PYTEST_ALL = $(PYTEST) -n 3 --dist loadfile $(APART:%=--ignore=tests/%)
 IF_INSTALLED = [ -x $(BIN)/smsfleet ] || { echo "SMSFleet is not installed here: make up"; exit 1; };
 
 .DEFAULT_GOAL := help
