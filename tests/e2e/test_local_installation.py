@@ -172,7 +172,8 @@ def test_down_stops_everything_and_up_finds_everything_again(stopped: Installati
     held = {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
     assert not any(each.startswith("pipe:") for each in held), held
     key = stopped.credentials
-    assert len(stopped.processes()) >= len(SERVICES) + len(SERVERS) + 2
+    # With the supervisor and the phone; what ends while the system runs is started again.
+    until(lambda: len(stopped.processes()) >= len(SERVICES) + len(SERVERS) + 2)
 
     assert stopped.run("down").returncode == 0
     assert stopped.processes() == {}
