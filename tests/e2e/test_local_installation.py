@@ -183,6 +183,9 @@ def test_down_stops_everything_and_up_finds_everything_again(stopped: Installati
     assert "not running" in json.loads(stopped.run("migrate", "--json").stdout)["error"]
 
     done = stopped.run("up", "--detach", "--json", SMSFLEET_PHONE="0")
+    if "start again" in done.stdout:
+        # Another test's process took a port while nothing of this installation ran.
+        done = stopped.run("up", "--detach", "--json", SMSFLEET_PHONE="0")
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["phones"] == []
     assert json.loads(done.stdout)["api_key"] == key["api_key"]
