@@ -92,6 +92,9 @@ READS: Final[dict[str, tuple[str, ...]]] = {
 PARTITIONED: Final = ("attempts", "delivery_attempts", "history", "messages", "search_states", "search_texts")
 """Their writer attaches and detaches partitions, which only the owner of a table may."""
 
+NUMBERED: Final = ("inbox",)
+"""Their writer draws the ids itself, in another order than that of its inserts."""
+
 APPEND_ONLY: Final = ("audit",)
 
 SERVICES: Final = tuple(OWNED)
@@ -173,6 +176,8 @@ def _grants(tables: set[str]) -> Iterator[str]:
         for table in sorted(tables & set(OWNED[service])):
             verbs = "select, insert" if table in APPEND_ONLY else "select, insert, update, delete"
             yield f"grant {verbs} on {table} to {role_of(service)}"
+            if table in NUMBERED:
+                yield f"grant usage on sequence {table}_id_seq to {role_of(service)}"
         if reads := sorted(tables & set(READS[service])):
             yield f"grant select on {', '.join(reads)} to {role_of(service)}"
 

@@ -16,8 +16,11 @@ class Inbox:
         self._pool = pool
 
     async def add(self, texts: Sequence[TextReceived]) -> int:
-        """Stores each text once, with its event; returns how many were new."""
-        ordered = sorted(texts, key=lambda text: (text.device, text.fingerprint))
+        """Stores each text once, with its event, in the order in which they came; returns how many were new.
+
+        A phone that was offline may tell what it holds in any order, so its own times count first.
+        """
+        ordered = sorted(texts, key=lambda text: text.at)
         count: int = await self._pool.fetchval(
             _ADD,
             [text.account for text in ordered],
@@ -64,13 +67,19 @@ with old as (
 select count(*)::int from gone
 """
 
+# The ids follow the order of arrival, but the rows are inserted in the order of their key: two replicas that store the
+# same texts at once would otherwise wait for each other.
 _ADD = f"""
-with added as (
-    insert into inbox (account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint, kind)
-    select * from unnest(
+with arrived as (
+    select nextval('inbox_id_seq') as id, told.*
+    from unnest(
         $1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::timestamptz[], $7::smallint[],
         $8::bytea[], $9::text[]
-    )
+    ) as told (account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint, kind)
+), added as (
+    insert into inbox (id, account_id, device_id, sim, number, text, received_at, utc_offset_min, fingerprint, kind)
+    overriding system value
+    select * from arrived order by device_id, fingerprint
     on conflict (device_id, fingerprint) do nothing
     returning id, account_id, device_id, sim, number, received_at
 ), announced as (
