@@ -3,7 +3,7 @@
 import os
 import sys
 
-from deploy.local import control, supervisor
+from deploy.local import control, instance
 from deploy.local.paths import home_from_environment
 from deploy.local.progress import Pipe
 
@@ -14,7 +14,7 @@ def main() -> int:
     os.set_inheritable(descriptor, False)
     pipe = Pipe(descriptor)
     try:
-        code = supervisor.supervise(home_from_environment(), pipe)
+        code = instance.supervise(home_from_environment(), pipe)
         return control.ALREADY_RUNNING if code is None else code
     finally:
         pipe.close()

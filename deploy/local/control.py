@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from deploy.local import lock, probes, workers
 from deploy.local.dashboard import first_link
+from deploy.local.instance import end_left_over
 from deploy.local.paths import PROJECT, Home
 from deploy.local.progress import Progress, Started, relay
 from deploy.local.state import Run, Running, connections, read_credentials, read_run
-from deploy.local.supervisor import end_left_over
 from shared.errors import SmsFleetError
 
 START_S = 180.0

@@ -11,3 +11,7 @@ class NotRunning(LocalError):
     """There is no running installation to act on."""
 
     code = "not_running"
+
+
+class PortTaken(LocalError):
+    """Another process was quicker to listen on a port that was free when it was chosen: choose again."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from deploy.local import processes, server_logs
-from deploy.local.errors import LocalError
+from deploy.local.errors import LocalError, PortTaken
 from deploy.local.processes import Program
 from deploy.local.state import Running
 
@@ -53,7 +53,10 @@ class Keeper:
         self._task = asyncio.create_task(self._keep(), name=f"keep {self.program.name}")
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Return when the program has proved that it serves; raise LocalError if it cannot or is too slow."""
+        """Return when the program has proved that it serves.
+
+        Raise LocalError if it cannot or is too slow, PortTaken if its port is somebody else's.
+        """
         deadline = time.monotonic() + timeout_s
         pause = 0.02
         while not await self.program.ready():
@@ -96,14 +99,14 @@ class Keeper:
                 self._begin()
                 await self._until_it_ends()
                 code = self._process.returncode if self._process else None
-                reason = server_logs.why_it_failed(self.program.name, self.program.log, begins, self.program.data, code)
+                failure = server_logs.failure(self.program.name, self.program.log, begins, self.program.data, code)
             except OSError as problem:
-                reason = f"{self.program.name} cannot be started: {problem}"
+                failure = LocalError(f"{self.program.name} cannot be started: {problem}")
             self._ended()
             if not self._was_ready:
                 failures += 1
-                if failures >= self._tries:
-                    self._failure = LocalError(reason)
+                if failures >= self._tries or isinstance(failure, PortTaken):
+                    self._failure = failure
                     return
             if time.monotonic() - begun > _HEALTHY_AFTER_S:
                 pause = FIRST_PAUSE_S

@@ -15,7 +15,7 @@ from deploy.local.errors import LocalError
 from deploy.local.paths import Home, write_private
 from deploy.local.placement import SOCKET_NAME, Placement, place
 from deploy.local.processes import Program, identity
-from deploy.local.server_logs import size, why_it_failed
+from deploy.local.server_logs import failure, size
 
 ROLE = "smsfleet"
 DATABASE = "smsfleet"
@@ -182,7 +182,7 @@ def _run(places: Placement, log: Path, program: str, *words: str, script: str = 
         except OSError as problem:
             raise LocalError(f"{program} does not run here ({problem.strerror}): see `smsfleet doctor`") from problem
     if done.returncode != 0:
-        raise LocalError(why_it_failed("postgres", log, begins, places.area, done.returncode))
+        raise failure("postgres", log, begins, places.area, done.returncode)
 
 
 def _environment() -> dict[str, str]:

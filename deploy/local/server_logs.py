@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from deploy.local.errors import LocalError, PortTaken
+
 _FULL = re.compile(r"no space left on device|insufficient (storage )?resources|disk quota exceeded", re.IGNORECASE)
-_BUSY = re.compile(r"address already in use", re.IGNORECASE)
+_BUSY = re.compile(r"address already in use|\bport \d+ on \S+ is taken", re.IGNORECASE)
 _TROUBLE = re.compile(r"\b(PANIC|FATAL|ERROR|error|Fatal|FTL|ERR)\b|\[(FTL|ERR)\]|\*\*\* FATAL|nats-server: ")
 _STAMP = re.compile(r"^(\[\d+\] )?[\d\-/]+[ T][\d:.]+( UTC| GMT)?\s*(\[\w+\]\s*)?")
 
@@ -17,21 +19,24 @@ def size(log: Path) -> int:
         return 0
 
 
-def why_it_failed(name: str, log: Path, begins: int, data: Path | None, code: int | None) -> str:
-    """Return one line: what stopped `name`, from its log after byte `begins`, and how to mend it."""
+def failure(name: str, log: Path, begins: int, data: Path | None, code: int | None) -> LocalError:
+    """Return one line: what stopped `name`, from its log after byte `begins`, and how to mend it.
+
+    It is a PortTaken where another port will do.
+    """
     lines = _lines(log, begins)
     text = "\n".join(lines)
     if _FULL.search(text):
-        return f"the disk that holds {data or log.parent} is full: free some space and start again"
+        return LocalError(f"the disk that holds {data or log.parent} is full: free some space and start again")
     if _BUSY.search(text):
-        return f"{name} found its port in use: start again, it takes another one"
+        return PortTaken(f"{name} found its port in use; see {log}")
     told = [_STAMP.sub("", line).strip() for line in lines if _TROUBLE.search(line)] or lines[-1:]
     # The first complaint is the cause; what follows is its consequence.
     reason = told[0][:200] if told else "it said nothing"
     end = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
     if data is None:
-        return f"{name} does not start ({end}): {reason}; see {log}"
-    return (
+        return LocalError(f"{name} does not start ({end}): {reason}; see {log}")
+    return LocalError(
         f"{name} does not start ({end}): {reason}. If its data in {data} are damaged, put a backup there, "
         f"or move them away to begin anew (this loses what they hold); see {log}"
     )

@@ -6,21 +6,26 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import Final, TypeVar
 
-from deploy.local import caddy, lock, ports, processes, setup, workers
+from deploy.local import caddy, ports, setup, workers
 from deploy.local import servers as all_servers
 from deploy.local.dashboard import first_link
-from deploy.local.errors import LocalError
+from deploy.local.errors import LocalError, PortTaken
 from deploy.local.keeper import Keeper
 from deploy.local.paths import Home
 from deploy.local.probes import http_ready
 from deploy.local.processes import Program
 from deploy.local.progress import Progress, Started
-from deploy.local.settings import Settings, read_settings
-from deploy.local.state import Connections, Run, connections, new_run, read_credentials, read_run, write_credentials
+from deploy.local.servers import Servers
+from deploy.local.settings import Settings
+from deploy.local.state import Connections, Run, connections, new_run, read_credentials, write_credentials
 from shared.errors import SmsFleetError
 
+T = TypeVar("T")
+
+PORT_TRIES: Final = 3
 SERVER_START_S = 60.0
 SERVICE_START_S = 60.0
 PHONE_START_S = 30.0
@@ -102,9 +107,7 @@ class Supervisor:
             for port, setting in ((tls.port, "SMSFLEET_TLS_PORT"), (tls.ca_port, "SMSFLEET_TLS_CA_PORT")):
                 ports.require_free("0.0.0.0", port, setting)  # noqa: S104 (phones are on the network)
         async with self._phase("servers") as detail:
-            servers = await all_servers.install(self._home, self._progress.note, self._settings.environment)
-            keepers = [self._keep(self._servers, program, watched=True) for program in servers.programs]
-            await _all_ready(keepers, SERVER_START_S)
+            servers = await self._on_free_ports(self._servers, self._start_servers)
             detail.append(", ".join(self._servers) or "external")
         keys = {role: str(path) for role, path in servers.nats_nkey_files.items()}
         known = Connections(servers.database_url, servers.nats_url, servers.redis_url, keys)
@@ -116,9 +119,7 @@ class Supervisor:
         async with self._phase("streams"):
             await setup.provision(servers.nats_url, known.nkey("provision"))
         async with self._phase("services") as detail:
-            programs = [workers.service(name, self._home, servers, self._settings) for name in workers.SERVICES]
-            keepers = [self._keep(self._services, each, SERVICE_TRIES, watched=True) for each in programs]
-            await _all_ready(keepers, SERVICE_START_S)
+            await self._on_free_ports(self._services, lambda: self._start_services(servers))
             detail.append(", ".join(self._services))
         if tls:
             async with self._phase("tls") as detail:
@@ -155,6 +156,28 @@ class Supervisor:
                 pid=os.getpid(),
             )
         )
+
+    async def _on_free_ports(self, group: dict[str, Keeper], start: Callable[[], Awaitable[T]]) -> T:
+        """What `start` returns. It is called again, and takes other ports, where somebody was quicker to listen."""
+        for _ in range(PORT_TRIES - 1):
+            try:
+                return await start()
+            except PortTaken as problem:
+                self._progress.note(f"{problem}: it tries another one")
+                await self._stop_all(group.values())
+                group.clear()
+        return await start()
+
+    async def _start_servers(self) -> Servers:
+        servers = await all_servers.install(self._home, self._progress.note, self._settings.environment)
+        keepers = [self._keep(self._servers, program, watched=True) for program in servers.programs]
+        await _all_ready(keepers, SERVER_START_S)
+        return servers
+
+    async def _start_services(self, servers: Servers) -> None:
+        programs = [workers.service(name, self._home, servers, self._settings) for name in workers.SERVICES]
+        keepers = [self._keep(self._services, each, SERVICE_TRIES, watched=True) for each in programs]
+        await _all_ready(keepers, SERVICE_START_S)
 
     async def _link(self, dashboard: str, nats_url: str, nkey: Mapping[str, str]) -> str:
         try:
@@ -232,46 +255,6 @@ class Supervisor:
         self._progress.phase(name, self._phases[name], " ".join(detail))
 
 
-def supervise(home: Home, progress: Progress) -> int | None:
-    """Run the installation until it is told to stop; return the exit code, None when another one runs it.
-
-    What a supervisor that was killed left behind is ended first.
-    """
-    try:
-        settings = read_settings(os.environ)
-        home.make()
-        held = lock.take(home)
-    except LocalError as problem:
-        progress.failed(str(problem))
-        return 1
-    if held is None:
-        return None
-    try:
-        _quiet_logs(home)
-        ended = end_left_over(home)
-        if ended:
-            progress.note(f"ended {ended} processes that a killed supervisor had left behind")
-        return asyncio.run(_supervised(home, settings, progress))
-    finally:
-        os.close(held)
-
-
-def end_left_over(home: Home) -> int:
-    """End what a supervisor that is gone left running; return how many there were. Call it under the lock."""
-    left = read_run(home)
-    if left is None:
-        return 0
-    count = 0
-    for group in (left.phones, left.services, left.servers):
-        count += processes.end_left_over([(each.mark, signal.Signals(each.stop_signal)) for each in group])
-    home.run.unlink(missing_ok=True)
-    return count
-
-
-async def _supervised(home: Home, settings: Settings, progress: Progress) -> int:
-    return await Supervisor(home, settings, progress).run()
-
-
 async def _all_ready(keepers: Iterable[Keeper], timeout_s: float) -> None:
     waits = [asyncio.create_task(keeper.wait_ready(timeout_s)) for keeper in keepers]
     try:
@@ -279,13 +262,3 @@ async def _all_ready(keepers: Iterable[Keeper], timeout_s: float) -> None:
     finally:
         for wait in waits:
             wait.cancel()
-
-
-def _quiet_logs(home: Home) -> None:
-    """Send what the shared code logs in this process to a file: the screen is for the user."""
-    import structlog
-
-    log = home.log("supervisor")
-    file = os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", buffering=1)
-    structlog.configure(logger_factory=structlog.WriteLoggerFactory(file=file))
-    logging.basicConfig(stream=file, level=logging.WARNING)

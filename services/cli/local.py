@@ -43,12 +43,12 @@ def _home() -> "Home":
 
 
 def _up(args: argparse.Namespace) -> int:
-    from deploy.local import control, supervisor
+    from deploy.local import control, instance
     from deploy.local.progress import Json, Progress, Screen
 
     home = _home()
     progress: Progress = Json() if args.json else Screen(str(home.path), stays=not args.detach)
-    code = control.start_detached(home, progress) if args.detach else supervisor.supervise(home, progress)
+    code = control.start_detached(home, progress) if args.detach else instance.supervise(home, progress)
     return control.wait_for_the_other(home, progress) if code is None else code
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.local import credentials, placement, servers
-from deploy.local.errors import LocalError
+from deploy.local.errors import LocalError, PortTaken
 from deploy.local.paths import Home, write_private
 from deploy.local.processes import Program, spawn, stop
-from deploy.local.server_logs import size, why_it_failed
+from deploy.local.server_logs import failure, size
 
 START_S = 60.0
 """How long the three servers may take on a busy machine."""
@@ -45,7 +45,7 @@ class Servers:
         deadline = time.monotonic() + START_S
         while not await program.ready():
             if process.poll() is not None or time.monotonic() > deadline:
-                raise LocalError(why_it_failed(name, program.log, begins, program.data, process.poll()))
+                raise failure(name, program.log, begins, program.data, process.poll())
             await asyncio.sleep(0.03)
 
     async def stop_one(self, name: str) -> None:
@@ -68,6 +68,13 @@ class Servers:
 
 async def start_servers(home: Path) -> Servers:
     """Start one set of embedded servers below `home` (made where missing); return when all answer."""
+    for _ in range(2):
+        with contextlib.suppress(PortTaken):
+            return await _started(home)
+    return await _started(home)
+
+
+async def _started(home: Path) -> Servers:
     place = Home(home)
     place.make()
     installed = await servers.install(place, say=lambda _: None, external={})

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +61,10 @@ class Installation:
         told: dict[str, Any] = json.loads(done.stdout)
         return told
 
-    def start(self) -> "subprocess.Popen[str]":
-        """Start in the foreground, as a terminal does: in a process group of its own."""
+    def start(self, words: Sequence[str] = ()) -> "subprocess.Popen[str]":
+        """Start in the foreground, in a process group of its own as by a terminal; `words` replace the command."""
         return subprocess.Popen(
-            [*self.command, "up"],
+            words or [*self.command, "up"],
             cwd=PROJECT,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
