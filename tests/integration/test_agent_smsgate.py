@@ -278,7 +278,8 @@ async def test_what_was_pulled_survives_a_kill_and_what_was_handed_over_is_not_s
     async with phone.running():
         await until(lambda: "Delivered" in server.states("waiting"))
     assert phone.sent() == ["in-radio", "waiting"]
-    assert server.states("in-radio") == ["Processed"]
+    # Told a second time where the end came before the answer.
+    assert set(server.states("in-radio")) == {"Processed"}
 
 
 async def test_many_phones_share_one_connector(server: FakeSmsgateServer) -> None:

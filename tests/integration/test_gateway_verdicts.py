@@ -197,8 +197,8 @@ async def test_a_restored_database_counts_after_ten_seconds(
 
 
 async def test_unknown_keys_take_bounded_room(verdicts: Verdicts) -> None:
-    for start in range(0, MAX_UNKNOWN + 200, 100):
-        await asyncio.gather(*(verdicts.of(digest(str(number))) for number in range(start, start + 100)))
+    for start in range(0, MAX_UNKNOWN + 200, 20):
+        await asyncio.gather(*(verdicts.of(digest(str(number))) for number in range(start, start + 20)))
     assert len(verdicts._unknown) == MAX_UNKNOWN
 
 
