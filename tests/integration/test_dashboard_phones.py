@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.contracts import registry
+from tests.support.browser import Page
 from tests.support.fleet import HOSTILE, assert_harmless, questions, signed_in
 from tests.support.servers import Servers
 from tests.support.smsgate_world import World, device_of, world
+from tests.support.visiting import set_account, visiting
 from tests.support.waiting import until
 
 PHONES = "/dashboard/phones"
@@ -73,6 +75,31 @@ async def test_a_phone_is_brought_in_by_what_the_page_shows(home: World) -> None
                 assert refused.status == 400
                 if text:
                     assert 'id="number-hint" class="error"' in refused.text
+
+
+async def test_a_test_text_over_the_days_limit_comes_back_and_is_sent_once_later(home: World) -> None:
+    phone = await home.caller()
+    path = f"{PHONES}/{phone.device}"
+    typed = {"number": "+15551230001", "text": "once"}
+
+    def form_key(page: Page) -> str:
+        (found,) = re.findall('name="key" value="([0-9a-f]{32})"', page.text)
+        return str(found)
+
+    async with visiting(home, "owner") as browser:
+        await set_account(home, daily_sends=1)
+        shown = await browser.get(path)
+        first = await browser.submit(shown, f"{path}/test", **typed, key=form_key(shown))
+        assert first.status == 303
+        shown = await browser.get(path)
+        refused = await browser.submit(shown, f"{path}/test", **typed, key=form_key(shown))
+        assert refused.status == 429
+        assert "limit of messages for today" in assert_harmless(refused.text).text
+        assert form_key(refused) == form_key(shown)
+        await set_account(home, daily_sends=2)
+        sent = [await browser.submit(refused, f"{path}/test", **typed, key=form_key(refused)) for _ in range(2)]
+        assert [page.status for page in sent] == [303, 303]
+        assert sent[0].location == sent[1].location != first.location
 
 
 async def test_a_phone_is_changed_limited_and_removed(home: World) -> None:

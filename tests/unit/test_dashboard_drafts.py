@@ -8,7 +8,6 @@ from services.gateway.dashboard.messages.drafts import (
     Draft,
     Meant,
     draft_of,
-    is_key,
     meant,
     unusual,
 )
@@ -101,11 +100,6 @@ def test_priority_and_validity_are_what_is_offered() -> None:
 def test_lines_end_as_texts_have_it() -> None:
     assert draft_of({"text": "\r\na\r\nb\n", "to": "1", "csrf": "x"}) == Draft(to="1", text="\na\nb\n")
     assert draft_of({"priority": "nonsense"}).priority == "normal"
-
-
-def test_a_key_is_one_of_ours() -> None:
-    assert is_key("0f" * 16)
-    assert not any(map(is_key, ("", "0F" * 16, "0f" * 17, "0f" * 16 + "\n")))
 
 
 def test_what_the_gsm_alphabet_lacks() -> None:

@@ -11,7 +11,6 @@ import jinja2
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.response import Redirect, Template
-from markupsafe import Markup
 
 from services.gateway.dashboard.door.visitors import Visitor
 from services.gateway.dashboard.frame import charts
@@ -155,6 +154,3 @@ def link(path: str, **parameters: Any) -> str:
 
 def _nothing(_: str) -> bool:
     return False
-
-
-EMPTY: Final = Markup("")

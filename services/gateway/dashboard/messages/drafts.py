@@ -26,7 +26,6 @@ MAX_SHOWN_CHARS: Final = 40
 MAX_UNUSUAL: Final = 5
 
 _BY: Final = re.compile(r"([A-Za-z0-9_-]{21})?(?::([1-9]))?")
-_KEY: Final = re.compile(r"[0-9a-f]{32}")
 _LIVES: Final = {str(seconds): seconds for seconds in LIVES_S}
 _BETWEEN: Final = re.compile(r"[,;\n\r]+")
 
@@ -85,11 +84,6 @@ def draft_of(form: Mapping[str, str]) -> Draft:
     known = {name: form[name].replace("\r\n", "\n") for name in Draft._fields if name in form}
     draft = Draft(**known)
     return draft if draft.priority in PRIORITIES else draft._replace(priority="normal")
-
-
-def is_key(text: str) -> bool:
-    """Whether this is the key of a form that we made: 32 hex characters."""
-    return _KEY.fullmatch(text) is not None
 
 
 def meant(draft: Draft, region: str | None, zone: str, now: float) -> Meant:

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -11,16 +10,25 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 
-from services.gateway.admission import Admission, Submission
+from services.gateway.admission import Admission
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.pages import Pages, go, link
-from services.gateway.dashboard.messages.drafts import is_key
+from services.gateway.dashboard.messages.composing import (
+    REFUSED,
+    SENDS,
+    fault_of,
+    key_after,
+    key_of,
+    new_key,
+    status_of,
+    submission,
+    told,
+)
 from services.gateway.dashboard.messages.phonebook import names, phones_of
-from services.gateway.dashboard.messages.send import ORIGIN, REFUSED, SENDS, fault_of, shape_of, status_of, told
+from services.gateway.dashboard.messages.send import shape_of
 from services.gateway.dashboard.store.messages import Row
 from services.gateway.dashboard.store.threads import Moment, Place, Received, Talk, Threads
-from services.gateway.errors import KeyReused
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
@@ -82,29 +90,16 @@ async def reply(
     form: NamedDependency[Form],
 ) -> Response[Any]:
     """Sends an answer, by the phone that this number knows where it is there (docs/routing.md)."""
-    number, text, key = _number(form.get("with", "")), form.get("text", ""), form.get("key", "")
-    verdict, t = request.user.verdict, pages.words(request)
-    key = key if is_key(key) else _new_key()
+    number, text, key = _number(form.get("with", "")), form.get("text", ""), key_of(form.get("key", ""))
+    t = pages.words(request)
     if not _ANSWERABLE.fullmatch(number):
         return await _thread(request, pages, threads, rpc, number, Typed(text, key, t("inbox.no_answer"), 400))
-    wish = Submission(
-        account=request.user.account,
-        submitter=verdict.subject,
-        recipients=[number],
-        text=text.replace("\r\n", "\n"),
-        origin=ORIGIN,
-        key=f"{ORIGIN}-{key}",
-        max_parts=verdict.max_parts,
-        daily_sends=verdict.daily_sends,
-        time_zone=verdict.time_zone,
-    )
+    wish = submission(request, [number], text, key)
     try:
         await admission.submit(wish)
     except REFUSED as error:
         (fault,) = fault_of(error, wish).values()
-        # The key stays: what may be on disk all the same is not sent a second time.
-        kept = _new_key() if isinstance(error, KeyReused) else key
-        typed = Typed(text, kept, told(t, fault), status_of(error))
+        typed = Typed(text, key_after(error, key), told(t, fault), status_of(error))
         return await _thread(request, pages, threads, rpc, number, typed)
     return go("/inbox/thread", "inbox.notice.replied", **{"with": number})
 
@@ -157,7 +152,7 @@ async def _thread(
         text=typed.text,
         shape=shape_of(typed.text, visitor.verdict.max_parts, t, write),
         fault=typed.fault,
-        key=typed.key or _new_key(),
+        key=typed.key or new_key(),
         names=names(
             await phones_of(rpc, visitor.account, [each.device_id for each in talk.said if isinstance(each, Received)])
         ),
@@ -220,10 +215,6 @@ def _moment(request: VisitorRequest) -> Moment | None:
 def _older(number: str, moment: Moment) -> str:
     sent = moment.sent.hex() if moment.sent else None
     return link("/inbox/thread", **{"with": number}, sent=sent, received=moment.received)
-
-
-def _new_key() -> str:
-    return secrets.token_hex(16)
 
 
 HANDLERS: Final = (show, thread, reply, delete)

@@ -1,6 +1,5 @@
 """The page that sends a text: what was typed is read, shown as it will go, and handed to the one door for messages."""
 
-import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,42 +11,32 @@ from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.languages import Words
 from services.gateway.dashboard.frame.pages import Pages, Writing, go
+from services.gateway.dashboard.messages.composing import (
+    NO_FAULTS,
+    REFUSED,
+    SENDS,
+    fault_of,
+    key_after,
+    key_of,
+    new_key,
+    status_of,
+    submission,
+    told,
+)
 from services.gateway.dashboard.messages.drafts import (
-    FIELDS,
     LIVES_S,
     PRIORITIES,
     Draft,
     Fault,
     Meant,
     draft_of,
-    is_key,
     isolated,
     meant,
     unusual,
 )
 from services.gateway.dashboard.messages.phonebook import MAX_OPTIONS, options, phones_of
-from services.gateway.errors import KeyReused, NoChannel, NoDevice, RateLimited
-from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
-from shared.errors import Invalid, SmsFleetError, Unavailable
 from shared.model.texts import Segments, segments
-
-ORIGIN: Final = "dashboard"
-SENDS: Final = {OPT: "sms:send"}
-
-_REFUSALS: Final[dict[type[SmsFleetError], int]] = {
-    Invalid: 400,
-    NoDevice: 400,
-    NoChannel: 400,
-    KeyReused: 409,
-    RateLimited: 429,
-    Unavailable: 503,
-}
-REFUSED: Final = tuple(_REFUSALS)
-"""What a page with the form answers in words."""
-
-_WHOLE_FORM: Final = "form"
-_NO_FAULTS: Final = dict.fromkeys((_WHOLE_FORM, *Draft._fields), "")
 
 
 @get("/send", opt=SENDS)
@@ -56,7 +45,7 @@ async def show(
 ) -> Response[Any]:
     """The form; `to`, `text` and `by` in the address are put into it."""
     given = {name: request.query_params.get(name, "") for name in ("to", "text", "by")}
-    return await _form(request, pages, rpc, Draft(**given, key=_new_key()))
+    return await _form(request, pages, rpc, Draft(**given, key=new_key()))
 
 
 @post("/send/shape", opt=SENDS, status_code=200, sync_to_thread=False)
@@ -76,8 +65,7 @@ async def submit(
 ) -> Response[Any]:
     """Sends (`step` send), shows what would be sent (check), or goes back to the form (edit)."""
     draft, verdict, step = draft_of(form), request.user.verdict, form.get("step", "check")
-    if not is_key(draft.key):
-        draft = draft._replace(key=_new_key())
+    draft = draft._replace(key=key_of(draft.key))
     if step == "edit":
         return await _form(request, pages, rpc, draft)
     read = meant(draft, verdict.region, verdict.time_zone, pages.writing(request).now)
@@ -89,8 +77,7 @@ async def submit(
             return await _check(request, pages, rpc, draft, read, await admission.check(wish))
         accepted = await admission.submit(wish)
     except REFUSED as error:
-        # The key stands for what was accepted under it; whoever wants something else now needs another one.
-        kept = draft._replace(key=_new_key()) if isinstance(error, KeyReused) else draft
+        kept = draft._replace(key=key_after(error, draft.key))
         return await _form(request, pages, rpc, kept, fault_of(error, wish), status=status_of(error))
     if len(accepted.ids) > 1:
         return go("/messages", "send.notice.accepted_all")
@@ -117,23 +104,12 @@ def shape_of(text: str, most: int | None, t: Words, write: Writing) -> str:
 
 
 def _submission(request: VisitorRequest, draft: Draft, read: Meant) -> Submission:
-    verdict = request.user.verdict
-    return Submission(
-        account=request.user.account,
-        submitter=verdict.subject,
-        recipients=read.recipients,
-        text=draft.text,
+    return submission(request, read.recipients, draft.text, draft.key)._replace(
         scheduled_at=read.scheduled_at,
         ttl_s=read.ttl_s,
         device=read.device,
         sim=read.sim,
         priority=read.priority,
-        origin=ORIGIN,
-        # Apart from the keys that programs choose.
-        key=f"{ORIGIN}-{draft.key}",
-        max_parts=verdict.max_parts,
-        daily_sends=verdict.daily_sends,
-        time_zone=verdict.time_zone,
     )
 
 
@@ -153,7 +129,7 @@ async def _form(
         "send/form.html",
         status=status,
         draft=draft,
-        faults=_NO_FAULTS | {field: told(t, fault) for field, fault in (faults or {}).items()},
+        faults=NO_FAULTS | {field: told(t, fault) for field, fault in (faults or {}).items()},
         shape=shape_of(draft.text, request.user.verdict.max_parts, t, write),
         phones=phones,
         senders=senders,
@@ -179,32 +155,8 @@ async def _check(
     )
 
 
-def fault_of(error: SmsFleetError, wish: Submission) -> dict[str, Fault]:
-    """The error beside the field that it is about, else above the form."""
-    field = FIELDS.get(error.code, _WHOLE_FORM)
-    if isinstance(error, NoDevice) and wish.device is None:
-        return {_WHOLE_FORM: Fault("no_device_at_all")}
-    values = {"most": wish.max_parts} if error.code == "too_many_parts" else {}
-    return {field: Fault(error.code, values)}
-
-
-def told(t: Words, fault: Fault) -> str:
-    """The sentence for a fault."""
-    key = f"send.error.{fault.code}"
-    return t(key, **fault.values) if key in t else t("send.error.other")
-
-
-def status_of(error: SmsFleetError) -> int:
-    """The HTTP status for an error of REFUSED."""
-    return next(status for kind, status in _REFUSALS.items() if isinstance(error, kind))
-
-
 def _device(draft: Draft) -> str:
     return draft.by.partition(":")[0]
-
-
-def _new_key() -> str:
-    return secrets.token_hex(16)
 
 
 HANDLERS: Final = (show, shape, submit)

@@ -1,7 +1,6 @@
 """Brings a phone in: a key, what to type and to do on the phone, and the moment when it is there."""
 
 import re
-import secrets
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from litestar.response import Template
 from services.gateway.dashboard.door.visitors import VisitorRequest
 from services.gateway.dashboard.frame.pages import Pages
 from services.gateway.dashboard.frame.qr import qr
+from services.gateway.dashboard.messages.composing import new_key
 from services.gateway.dashboard.phones.fleet import fleet
 from services.gateway.dashboard.phones.phones import MANAGE
 from shared.bus.rpc import RpcClient
@@ -115,7 +115,7 @@ async def watch(
         expires_at=key.expires_at,
         arrival=_arrival(key, pages.writing(request).now, is_online=phone is not None and phone.device.online),
         phone=phone,
-        send_key=secrets.token_hex(16),
+        send_key=new_key(),
     )
 
 

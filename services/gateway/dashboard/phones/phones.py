@@ -1,7 +1,6 @@
 """Phones: how each fares, what its SIMs may send, a text that tries it out, pauses and its end."""
 
 import re
-import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
@@ -11,14 +10,24 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Template
 
-from services.gateway.admission import Admission, Submission
+from services.gateway.admission import Admission
 from services.gateway.dashboard.door.forms import Form
 from services.gateway.dashboard.door.visitors import Visitor, VisitorRequest
 from services.gateway.dashboard.frame.faults import sentence
 from services.gateway.dashboard.frame.pages import PREFIX, Pages, go, link
+from services.gateway.dashboard.messages.composing import (
+    REFUSED,
+    SENDS,
+    key_after,
+    key_of,
+    new_key,
+    status_of,
+    submission,
+)
+from services.gateway.dashboard.messages.drafts import FIELDS
 from services.gateway.dashboard.messages.phonebook import DEVICE_ID
 from services.gateway.dashboard.phones.fleet import Phone, fleet
-from services.gateway.errors import KeyReused, NoDevice
+from services.gateway.errors import NoDevice
 from services.gateway.scopes import OPT
 from shared.bus.rpc import RpcClient
 from shared.contracts import registry
@@ -34,7 +43,6 @@ MANAGE: Final = {OPT: "devices:manage"}
 PAGE: Final = 50
 SPANS: Final = ("minute", "hour", "day")
 
-_KEY: Final = re.compile(r"[0-9a-f]{32}")
 _SLOT: Final = re.compile(r"[1-9]")
 _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _SECONDS: Final = re.compile(r"[0-9]{1,6}(?:[.,][0-9]{1,3})?")
@@ -53,8 +61,8 @@ class Asked(NamedTuple):
         """Who asks."""
         return self.request.user
 
-    async def page(self, faults: Mapping[str, str], form: Form, status: int = HTTPStatus.OK) -> Template:
-        """The phone's page; `faults` by field, beside what was typed. Raises NotFound."""
+    async def page(self, faults: Mapping[str, str], form: Form, status: int = HTTPStatus.OK, key: str = "") -> Template:
+        """The phone's page; `faults` by field, beside what was typed. `key` is the test text's. Raises NotFound."""
         _, phones = await _read(self.rpc, ListDevices(self.visitor.account, ids=[self.device]))
         if not phones:
             raise NotFound
@@ -65,14 +73,16 @@ class Asked(NamedTuple):
             phone=phones[0],
             faults=faults,
             typed=form,
-            key=secrets.token_hex(16),
+            key=key or new_key(),
             here=f"{PREFIX}/phones/{self.device}",
         )
 
-    async def refused(self, field: str, error: SmsFleetError, form: Form) -> Template:
+    async def refused(
+        self, field: str, error: SmsFleetError, form: Form, status: int = HTTPStatus.BAD_REQUEST, key: str = ""
+    ) -> Template:
         """The page again, with why not."""
-        status = HTTPStatus.BAD_REQUEST if isinstance(error, Invalid) else HTTPStatus.CONFLICT
-        return await self.page({field: sentence(self.pages.words(self.request), "phones.error.", error)}, form, status)
+        told = sentence(self.pages.words(self.request), "phones.error.", error)
+        return await self.page({field: told}, form, status, key)
 
 
 @get("/phones", opt=READ)
@@ -171,7 +181,7 @@ async def budget(
     return go(f"/phones/{device}", "phones.notice.budget")
 
 
-@post("/phones/{device:str}/test", opt={OPT: "sms:send"}, status_code=303)
+@post("/phones/{device:str}/test", opt=SENDS, status_code=303)
 async def test(
     request: VisitorRequest,
     device: FromPath[str],
@@ -182,29 +192,18 @@ async def test(
 ) -> Response[Any]:
     """Sends a text from this very phone, once for each form that was shown."""
     about = asked(request, pages, rpc, device)
-    visitor, slot, key = about.visitor, form.get("sim", ""), form.get("key", "")
-    verdict = visitor.verdict
+    slot, key = form.get("sim", ""), key_of(form.get("key", ""))
+    wish = submission(request, [], form.get("text", ""), key)._replace(
+        device=about.device, sim=int(slot) if _SLOT.fullmatch(slot) else None
+    )
     try:
-        accepted = await admission.submit(
-            Submission(
-                account=visitor.account,
-                submitter=visitor.session.user,
-                recipients=[parse_recipient(form.get("number", ""), verdict.region)],
-                text=form.get("text", ""),
-                device=about.device,
-                sim=int(slot) if _SLOT.fullmatch(slot) else None,
-                origin="dashboard",
-                key=key if _KEY.fullmatch(key) else None,
-                max_parts=verdict.max_parts,
-                daily_sends=verdict.daily_sends,
-                time_zone=verdict.time_zone,
-            )
-        )
+        recipient = parse_recipient(form.get("number", ""), request.user.verdict.region)
+        accepted = await admission.submit(wish._replace(recipients=[recipient]))
     except NoDevice:
         raise NotFound from None
-    except (Invalid, KeyReused) as error:
-        field = "number" if error.code in ("missing_recipients", "invalid_recipient") else "text"
-        return await about.refused(field, error, form)
+    except REFUSED as error:
+        field = "number" if FIELDS.get(error.code) == "to" else "text"
+        return await about.refused(field, error, form, status_of(error), key_after(error, key))
     return go(f"/messages/{accepted.ids[0].hex()}", "phones.notice.test")
 
 
