@@ -20,7 +20,6 @@ ROWS_PER_CALL = 500
 TEXT_PER_CALL = 100_000
 """Characters of the rows' own texts in one call: far below what NATS carries at once."""
 
-ASK_S = 15.0
 TRIES = 3
 SHOWN_FAULTS = 10
 DAY_S = 86_400
@@ -78,11 +77,11 @@ def _create(args: argparse.Namespace) -> int:
             valid_s=args.valid_days * DAY_S,
         )
         with _opened(args.file) as reader:
-            id = (await rpc.ask(registry.DISPATCHER_CAMPAIGN_CREATE, wish, ASK_S)).campaign.id
+            id = (await rpc.ask(registry.DISPATCHER_CAMPAIGN_CREATE, wish)).campaign.id
             try:
                 await _fill(rpc, account, id, reader, quiet=args.json)
                 start = StartCampaign(account=account.id, id=id)
-                return (await rpc.ask(registry.DISPATCHER_CAMPAIGN_START, start, ASK_S)).campaign
+                return (await rpc.ask(registry.DISPATCHER_CAMPAIGN_START, start)).campaign
             except Exception:
                 # Nobody would know whether half a campaign was started.
                 with contextlib.suppress(Exception):
@@ -150,7 +149,7 @@ async def _added(rpc: "RpcClient", ask: Any) -> "RowsAdded":
 
     for left in reversed(range(TRIES)):
         try:
-            return await rpc.ask(registry.DISPATCHER_CAMPAIGN_ADD, ask, ASK_S)
+            return await rpc.ask(registry.DISPATCHER_CAMPAIGN_ADD, ask)
         except Unavailable:
             if not left:
                 raise

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
         Replays,
     )
 
-ASK_S = 15.0
-"""How long the events of a replay may take to be counted, in seconds."""
-
 POLL_S = 1.0
 FAILED_STATES = ["exhausted", "expired"]
 STATES = ("pending", "delivered", "exhausted", "expired", "canceled")
@@ -236,7 +233,7 @@ def _replay(args: argparse.Namespace) -> int:
             dry_run=args.dry_run,
             **({"states": states} if states else {}),
         )
-        made = await rpc.ask(registry.WEBHOOKS_REPLAY_CREATE, request, ASK_S)
+        made = await rpc.ask(registry.WEBHOOKS_REPLAY_CREATE, request)
         if made.replay is None or args.wait_s is None:
             return made, made.replay
         return made, await _watched(rpc, account.id, made.replay, args.wait_s, quiet=args.json)

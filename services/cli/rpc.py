@@ -20,6 +20,9 @@ DEFAULT_ACCOUNT = "default"
 
 CONNECT_S = 3.0
 
+PATIENCE_S = 15.0
+"""How long a command waits for an answer, in seconds: a person would rather wait than ask again."""
+
 Result = TypeVar("Result")
 
 
@@ -55,7 +58,7 @@ def asking(work: "Callable[[RpcClient], Awaitable[Result]]") -> Result:
         from shared.bus.rpc import RpcClient
 
         async with _connected() as client:
-            return await work(RpcClient(client))
+            return await work(RpcClient(client, PATIENCE_S))
 
     return asyncio.run(run())
 

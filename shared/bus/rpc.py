@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Generic
+from typing import Final, Generic
 
 import msgspec
 import nats.errors
@@ -26,6 +26,9 @@ from shared.errors import (
 
 log = structlog.get_logger()
 
+PATIENCE_S: Final = 5.0
+"""How long an answer is waited for, in seconds."""
+
 MAX_WAITING_REQUESTS = 256
 """Requests of one responder that run at once; more wait in NATS' own bounded buffers."""
 
@@ -42,13 +45,14 @@ _encode = msgspec.msgpack.Encoder().encode
 class RpcClient:
     """Asks the owners of the rows."""
 
-    def __init__(self, client: Client) -> None:
-        """Uses this connection."""
+    def __init__(self, client: Client, patience_s: float = PATIENCE_S) -> None:
+        """Uses this connection. `patience_s`: how long an answer is waited for where a question says nothing else."""
         self._client = client
+        self._patience_s = patience_s
         self._decoders: dict[str, msgspec.msgpack.Decoder[object]] = {}
 
-    async def ask(self, contract: Rpc[Request, Reply], request: Request, timeout: float = 5.0) -> Reply:
-        """The owner's reply. `timeout` in seconds.
+    async def ask(self, contract: Rpc[Request, Reply], request: Request, timeout: float | None = None) -> Reply:
+        """The owner's reply. `timeout` in seconds; None: as long as this client is patient.
 
         Raises Unavailable when nobody answers in time, or the error that the owner answered with.
         """
@@ -57,8 +61,9 @@ class RpcClient:
             decoder = msgspec.msgpack.Decoder(contract.reply | RpcError)
             self._decoders[contract.subject] = decoder
         began = time.monotonic()
+        wait_s = self._patience_s if timeout is None else timeout
         try:
-            answer = await self._client.request(contract.subject, _encode(request), timeout=timeout)
+            answer = await self._client.request(contract.subject, _encode(request), timeout=wait_s)
         except (nats.errors.Error, OSError, TimeoutError) as error:
             ASKED.labels(contract.subject, "unavailable").inc()
             raise Unavailable(f"The {contract.service} service does not answer.") from error
